@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * What went wrong, by value: a kind that programs act on, and a sentence for a
+ * person. Setting one cannot fail and allocates nothing.
+ *
+ * The kinds are those of the local API. One table says for each its JSON-RPC
+ * code, its name on the wire, the exit status of a command that ends with it,
+ * and whether trying again can help.
+ *
+ * A sentence has no capital and no full stop, says what could not be done and
+ * to what, and never holds a secret, a token or a body that we did not write.
+ * Text from outside goes through error_quote().
+ */
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/util.h"
+
+enum error_kind {
+	ERROR_NONE,
+	ERROR_PARSE,
+	ERROR_INVALID_REQUEST,
+	ERROR_METHOD_NOT_FOUND,
+	ERROR_INVALID_PARAMS,
+	ERROR_INTERNAL,
+	ERROR_PLATFORM,
+	ERROR_UNAUTHORIZED,
+	ERROR_FORBIDDEN,
+	ERROR_NOT_FOUND,
+	ERROR_UNAVAILABLE,
+	ERROR_PAUSED,
+	ERROR_REMOVED,
+	ERROR_TIMEOUT,
+	ERROR_RATE_LIMITED,
+	ERROR_CONFLICT,
+	ERROR_TOO_LARGE,
+	ERROR_UNKNOWN_OUTCOME,
+	ERROR_PEER,
+	ERROR_NOT_PERMITTED,
+	ERROR_BUDGET,
+	ERROR_INTEGRITY,
+	ERROR_CANCELLED,
+	ERROR_OVERLOADED,
+	ERROR_CONFIG, /* never on the wire: a file of ours is wrong */
+	ERROR_KIND_LAST = ERROR_CONFIG,
+};
+
+enum error_retry {
+	ERROR_RETRY_NO,
+	ERROR_RETRY_MAYBE,
+	ERROR_RETRY_YES,
+};
+
+#define ERROR_TEXT_MAX 320
+
+struct error {
+	enum error_kind kind;
+	int errnum;             /* positive errno, or 0 */
+	int http_status;        /* what the platform or peer answered, or 0 */
+	int64_t retry_after_ms; /* how long to wait, or 0 */
+	char text[ERROR_TEXT_MAX];
+};
+
+/*
+ * Fills err (which may be NULL) and returns -errnum, or -EIO when errnum is 0,
+ * so that a function can end with `return error_set(...)`. %m is errnum's text.
+ */
+int error_set(struct error *err, enum error_kind kind, int errnum, const char *format, ...)
+	PRINTF(4, 5);
+
+/* Puts "what: " before the sentence that is there. */
+void error_prefix(struct error *err, const char *format, ...) PRINTF(2, 3);
+
+/*
+ * Copies text from outside into dst as something that is safe to show: cut to
+ * fit, control bytes and bytes above 0x7e escaped. Returns dst.
+ */
+char *error_quote(char *dst, size_t dst_size, const char *text, size_t text_len);
+
+int error_code(enum error_kind kind);         /* JSON-RPC error code */
+const char *error_name(enum error_kind kind); /* "not_found" */
+int error_exit_status(enum error_kind kind);
+enum error_retry error_retry(enum error_kind kind);
+
+/* The kind with this JSON-RPC code; ERROR_INTERNAL for an unknown one. */
+enum error_kind error_from_code(int code);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The JSON-RPC 2.0 envelope, to the letter. Requests are read in place, ids
+ * are kept as the bytes that came, so that 1.0, 1e0 and numbers of thirty
+ * digits go back as they were.
+ */
+
+#include <stdbool.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/jsontext.h"
+
+#define JSONRPC_BATCH_MAX 64
+
+struct jsonrpc_request {
+	struct json_text id;     /* JSON_NONE: a notification */
+	struct json_text method; /* a JSON string */
+	struct json_text params; /* JSON_NONE, an object or an array */
+};
+
+/*
+ * Reads one request object. On failure err says why (invalid_request,
+ * invalid_params for params that are neither object nor array) and ret->id is
+ * the id to answer with: the request's when it has a valid one, else JSON_NONE,
+ * which is written as null. Duplicates of jsonrpc, method, id, params are
+ * refused. -EALREADY with no error set: it is a response (has result or error
+ * and no method), which must never be answered.
+ */
+int jsonrpc_parse(struct json_text text, struct jsonrpc_request *ret, struct error *err);
+
+/* {"jsonrpc":"2.0","id":ID,"result": and, after the caller's result, } */
+int jsonrpc_begin_result(struct buffer *out, struct json_text id);
+int jsonrpc_end_result(struct buffer *out);
+
+int jsonrpc_write_result(struct buffer *out, struct json_text id, const char *result, size_t len);
+int jsonrpc_write_error(struct buffer *out, struct json_text id, const struct error *err);
+int jsonrpc_begin_notification(struct buffer *out, const char *method); /* up to "params": */
+int jsonrpc_end_notification(struct buffer *out);

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/error.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/test.h"
+
+TEST(a_sentence_can_name_the_cause)
+{
+	struct error err = { 0 };
+
+	CHECK_INT(error_set(&err, ERROR_NOT_FOUND, ENOENT, "cannot open %s: %m", "x"), -ENOENT);
+	CHECK_TEXT(err.text, "cannot open x: No such file or directory");
+	CHECK_INT(err.kind, ERROR_NOT_FOUND);
+	CHECK_INT(err.errnum, ENOENT);
+}
+
+TEST(an_error_without_errno_is_still_negative)
+{
+	CHECK(error_set(NULL, ERROR_PLATFORM, 0, "nothing") < 0);
+}
+
+TEST(a_prefix_stands_before_the_sentence)
+{
+	struct error err = { 0 };
+
+	(void)error_set(&err, ERROR_CONFIG, 0, "unknown key");
+	error_prefix(&err, "%s:%d", "agentd.conf", 7);
+	CHECK_TEXT(err.text, "agentd.conf:7: unknown key");
+}
+
+TEST(text_from_outside_is_cut_and_escaped)
+{
+	char small[12], large[64];
+
+	CHECK_TEXT(error_quote(large, sizeof(large), "a\n\x1b[31m\xff", 8), "a\\x0a\\x1b[31m\\xff");
+	CHECK_TEXT(error_quote(small, sizeof(small), "abcdefghijklmnop", 16), "abcdefgh...");
+	CHECK_TEXT(error_quote(small, sizeof(small), "", 0), "");
+}
+
+TEST(every_kind_has_a_name_and_codes_go_there_and_back)
+{
+	for (int kind = ERROR_PARSE; kind < ERROR_CONFIG; kind++) {
+		enum error_kind k = (enum error_kind)kind;
+
+		CHECK(error_name(k) && error_name(k)[0]);
+		CHECK(error_exit_status(k) > 0);
+		CHECK_INT(error_from_code(error_code(k)), kind);
+	}
+	CHECK_INT(error_from_code(-1), ERROR_INTERNAL);
+}

@@ -25,17 +25,22 @@ struct loop {
 	struct ev_check check;
 	struct ev_idle idle; /* keeps the loop turning while work is deferred */
 	struct list deferred;
-	struct list deferred_next; /* deferred by deferred work: for the turn after */
-	int64_t turn_began_ns;
+	bool stopping;
+	int64_t turn_began_ns;  /* 0 before the first */
 	struct histogram turns; /* seconds spent in a turn, waiting not counted */
 	uint64_t n_turns, n_slow_turns;
 };
 
+/*
+ * Also has the process ignore SIGPIPE: a write to a peer that left is an error
+ * (EPIPE) and nothing else. A child that is to be killed by one must reset it.
+ */
 int loop_init(struct loop *loop);
 void loop_fini(struct loop *loop);
 
+/* Until loop_stop(), even when there is nothing to wait for. */
 void loop_run(struct loop *loop);
-void loop_stop(struct loop *loop); /* loop_run() returns after this turn */
+void loop_stop(struct loop *loop); /* loop_run() returns after this turn and its deferred work */
 
 /* Monotonic milliseconds, read anew at each call; never 0. */
 int64_t loop_now_ms(const struct loop *loop);
@@ -60,7 +65,10 @@ void loop_work_init(struct loop_work *work, loop_work_fn fn);
 void loop_defer(struct loop *loop, struct loop_work *work);
 void loop_work_cancel(struct loop_work *work);
 
-/* One-shot timer. The callback may start it again, or free what it lives in. */
+/*
+ * One-shot timer; never early, whatever the turn that starts it has spent so
+ * far. The callback may start it again, or free what it lives in.
+ */
 struct timer;
 typedef void (*timer_fn)(struct timer *timer);
 
@@ -72,7 +80,7 @@ struct timer {
 
 void timer_init(struct timer *timer, struct loop *loop, timer_fn fn);
 void timer_start(struct timer *timer, int64_t after_ms); /* restarts one that runs */
-void timer_stop(struct timer *timer);
+void timer_stop(struct timer *timer); /* takes one that is zeroed or does not run */
 bool timer_is_running(const struct timer *timer);
 
 /* A signal, delivered in the loop. */

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Tells the platform, every few seconds, that we are alive: on a phase that is
+ * this host's and this workspace's own, so that a fleet does not beat in step,
+ * and independent of everything else. A beat that is still out when the next
+ * is due is cancelled, not doubled.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/backoff.h"
+#include "base/error.h"
+#include "base/metrics.h"
+#include "platform/platform.h"
+
+#define HEARTBEAT_TIMEOUT_MS 10000 /* well below the interval */
+
+struct heartbeat;
+typedef void (*heartbeat_fn)(struct heartbeat *heartbeat, const struct platform_reply *reply);
+
+struct workspace;
+
+struct heartbeat {
+	struct workspace *workspace; /* borrowed */
+	struct timer timer;
+	struct platform_call call;
+	bool running;
+	int64_t phase_ms;   /* 0 .. interval - 1 */
+	int64_t due_ms;     /* monotonic: when the next beat is due */
+	int64_t last_ok_ms; /* monotonic; 0: never */
+	int64_t last_ok_wall_ms;
+	struct error last_error;
+	uint64_t sent, ok, failed, late; /* late: begun more than a second after it was due */
+	struct histogram latency;
+	struct backoff backoff;
+	heartbeat_fn on_reply;
+};
+
+void heartbeat_init(struct heartbeat *heartbeat, struct workspace *workspace,
+		    heartbeat_fn on_reply);
+void heartbeat_fini(struct heartbeat *heartbeat);
+
+/* On the workspace's phase; the first beat is due within one interval. */
+void heartbeat_start(struct heartbeat *heartbeat);
+void heartbeat_stop(struct heartbeat *heartbeat);
+/* One beat now, out of order; on_reply follows. Takes the place of one that is out. */
+void heartbeat_now(struct heartbeat *heartbeat);

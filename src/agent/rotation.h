@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Changing the token without ever being without one: mint, write to disk,
+ * prove the new one, switch, and only then revoke the old one. Killed at any
+ * point, the next start finds a token that works.
+ */
+
+#include <stdbool.h>
+
+#include "agent/waiter.h"
+#include "base/parse.h"
+#include "platform/platform.h"
+
+struct workspace;
+
+enum rotation_step {
+	ROTATION_REST,
+	ROTATION_MINTS,
+	ROTATION_PROVES,
+	ROTATION_LISTS, /* to find the old one's id by its prefix */
+	ROTATION_REVOKES,
+};
+
+struct rotation {
+	struct workspace *workspace; /* borrowed */
+	enum rotation_step step;
+	struct platform_call call;
+	char *new_text; /* secret memory */
+	char old_prefix[9];
+	struct list waiters;
+};
+
+void rotation_init(struct rotation *rotation, struct workspace *workspace);
+void rotation_fini(struct rotation *rotation);
+void rotation_stop(struct rotation *rotation);
+bool rotation_is_running(const struct rotation *rotation);
+void rotation_start(struct rotation *rotation, struct waiter *waiter);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The bearer token of a workspace: where it comes from, and how it is kept.
+ *
+ * Sources, the first that has one wins: what workspace.join or token.set gave
+ * and has worked (STATE/tokens/ID), a systemd credential, the configured file,
+ * the Python SDK's ~/.molecule/ID/.auth_token. On disk a token is 0600 from
+ * birth and replaced atomically; in memory it is in locked, wiped pages. It is
+ * written before it is used: a token that exists only in memory can be lost.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "agent/settings.h"
+#include "base/error.h"
+
+#define TOKEN_MAX 512
+#define TOKEN_PREFIX_LEN 8 /* what the platform shows of a token */
+
+enum token_source {
+	TOKEN_NONE,
+	TOKEN_STATE,
+	TOKEN_CREDENTIAL,
+	TOKEN_FILE,
+	TOKEN_SDK,
+};
+
+struct token {
+	char *text; /* secret memory, owned; NULL: none */
+	enum token_source source;
+};
+
+void token_fini(struct token *token);
+
+/* 0 with token->text NULL when there is none anywhere; an error when one is there and bad. */
+int token_load(struct token *token, int state_dirfd, const struct workspace_settings *settings,
+	       struct error *err);
+
+/* On disk first, then in memory. On failure the old one stands in both places. */
+int token_store(struct token *token, int state_dirfd, const char *id, const char *text,
+		struct error *err);
+
+/* Wipes the file that token_store() wrote. */
+int token_forget(struct token *token, int state_dirfd, const char *id, struct error *err);
+
+/* The first 8 characters, "" without a token; dst of TOKEN_PREFIX_LEN + 1. */
+char *token_prefix(const struct token *token, char *dst);
+const char *token_source_name(enum token_source source);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The secrets of a workspace: the last bundle that the platform answered, in
+ * locked and wiped memory, ready to be served without building anything.
+ *
+ * A bundle is whole or not at all: an answer that is cut, malformed or says
+ * failed_keys changes nothing. An empty answer is an answer. Concurrent misses
+ * share one request. When the platform is out of reach the last bundle is
+ * served as stale, until secrets_max_stale.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/waiter.h"
+#include "base/buffer.h"
+#include "base/jsontext.h"
+#include "platform/platform.h"
+
+#define VAULT_BUNDLE_MAX (4u << 20) /* bytes of one answer */
+
+struct workspace;
+
+/* One secret, as JSON text that can be served as it stands. */
+struct vault_entry {
+	struct json_text key;   /* a JSON string, in bundle */
+	struct json_text value; /* a JSON string, in bundle */
+};
+
+struct vault {
+	struct workspace *workspace; /* borrowed */
+	char *bundle;                /* secret memory: {"KEY":"value",...}, keys sorted, unique */
+	size_t bundle_len;
+	struct vault_entry *entries; /* sorted by key's decoded bytes */
+	size_t n_entries;
+	bool fetched;          /* there is a bundle, be it empty */
+	int64_t fetched_at_ms; /* monotonic */
+	char fetched_at[TIME_TEXT_SIZE];
+	bool failing; /* the last attempt failed: what is here is stale */
+	struct error last_error;
+	struct platform_call call;
+	struct list waiters;
+	struct timer refresh; /* in the background */
+	struct backoff backoff;
+	uint64_t n_fetches, n_failures;
+};
+
+void vault_init(struct vault *vault, struct workspace *workspace);
+void vault_fini(struct vault *vault);
+
+/* Background refreshing on (fetches at once when nothing was fetched yet), or off. */
+void vault_start(struct vault *vault);
+void vault_stop(struct vault *vault); /* waiters get unavailable */
+void vault_wipe(struct vault *vault); /* forgets everything */
+
+/*
+ * Whether what is here may be served to somebody who accepts max_age_ms
+ * (negative: any age), else the caller waits for a fetch.
+ */
+bool vault_is_fresh(const struct vault *vault, int64_t max_age_ms);
+/* After a failed fetch: whether the last bundle is young enough to be served as stale. */
+bool vault_may_serve_stale(const struct vault *vault);
+bool vault_is_stale(const struct vault *vault);
+
+/* Joins the request in flight, or begins one. */
+void vault_fetch(struct vault *vault, struct waiter *waiter);
+
+/* Borrowed until the next turn; NULL when there is none. key is decoded text. */
+const struct vault_entry *vault_find(const struct vault *vault, const char *key, size_t len);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Somebody waits for an operation that others may wait for too: ten clients
+ * that miss the same secrets share one request. The operation belongs to the
+ * object that runs it and goes on when a waiter loses interest.
+ *
+ * A waiter is called once, from the loop, never from inside the function it
+ * was handed to; when it is called it is in no list any more. Cancelling one
+ * that waits for nothing does no harm.
+ */
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "base/list.h"
+
+struct waiter;
+
+/* err is NULL on success, and borrowed. */
+typedef void (*waiter_fn)(struct waiter *waiter, const struct error *err);
+
+struct waiter {
+	struct list node;
+	waiter_fn on_done;
+};
+
+void waiter_init(struct waiter *waiter, waiter_fn on_done);
+void waiter_cancel(struct waiter *waiter);
+bool waiter_is_waiting(const struct waiter *waiter);
+
+/* Calls all of them; safe when one cancels or frees others, or waits again. */
+void waiters_call(struct list *waiters, const struct error *err);

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * One workspace: drives its lifecycle and owns all that belongs to it. Others
+ * read its fields and call the functions below; only workspace*.c writes.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/heartbeat.h"
+#include "agent/lifecycle.h"
+#include "agent/peerbook.h"
+#include "agent/reporter.h"
+#include "agent/rotation.h"
+#include "agent/settings.h"
+#include "agent/token.h"
+#include "agent/vault.h"
+#include "agent/waiter.h"
+#include "base/backoff.h"
+#include "base/metrics.h"
+#include "platform/registry.h"
+
+#define WORKSPACE_STATUS_MAX 40 /* of the platform's own word for our status */
+
+struct agent;
+
+/* What was learnt about this platform. */
+struct workspace_features {
+	bool probed;
+	bool cursors;        /* activity?since_id= */
+	bool poll_delivery;  /* register with delivery_mode "poll" */
+	bool inbound_secret; /* it sends one */
+	enum registry_way registered_by;
+};
+
+enum workspace_step {
+	WORKSPACE_REST,  /* not joining */
+	WORKSPACE_ASKS,  /* GET state */
+	WORKSPACE_BEATS, /* heartbeat */
+	WORKSPACE_REGISTERS,
+	WORKSPACE_SHOWS,    /* update-card */
+	WORKSPACE_CHECKS,   /* GET state again: what did it make of us? */
+	WORKSPACE_INQUIRES, /* GET /workspaces/ID without a token, after a 401 */
+};
+
+struct workspace {
+	struct list node;          /* in the agent's list, sorted by name */
+	struct agent *agent;       /* borrowed */
+	struct platform *platform; /* borrowed */
+	struct workspace_settings settings;
+
+	enum lifecycle_state state;
+	char platform_status[WORKSPACE_STATUS_MAX + 1]; /* "" while unknown */
+	int64_t state_since_ms;                         /* monotonic */
+	int64_t state_since_wall_ms;
+	int64_t born_ms;         /* monotonic: uptime counts from here */
+	struct error last_error; /* kind ERROR_NONE: none */
+	unsigned failures;       /* in a row */
+
+	struct token token;
+	struct workspace_features features;
+	struct heartbeat heartbeat;
+	struct vault vault;
+	struct peerbook peerbook;
+	struct reporter reporter;
+	struct rotation rotation;
+
+	enum workspace_step step;
+	struct platform_call join_call; /* the joining sequence, and the inquiry */
+	struct platform_call poll_call; /* the state poll */
+	struct platform_call card_call;
+	struct timer join_timer, poll_timer;
+	int64_t next_attempt_ms; /* monotonic; 0: none planned */
+	struct backoff join_backoff, poll_backoff;
+	int64_t last_answer_ms; /* monotonic: the last time the platform took us as alive */
+	bool token_reread;      /* since the last good answer */
+	bool token_on_trial;    /* token.set: not yet proven */
+	struct list refresh_waiters, card_waiters, join_waiters;
+	unsigned refresh_left; /* answers that a refresh still waits for */
+	struct error refresh_error;
+
+	uint64_t n_polls_ok, n_polls_failed, n_registers;
+	uint64_t n_transitions[LIFECYCLE_STATE_LAST + 1];
+};
+
+int workspace_new(struct agent *agent, const struct workspace_settings *settings,
+		  struct workspace **ret, struct error *err);
+void workspace_free(struct workspace *workspace);
+
+void workspace_start(struct workspace *workspace);
+/* Stops all traffic for good; the state becomes leaving. */
+void workspace_stop(struct workspace *workspace);
+
+/* Takes over what can change without joining anew (intervals, reactions). */
+void workspace_adjust(struct workspace *workspace, const struct workspace_settings *settings);
+/* Whether that suffices to get from what it has to these settings. */
+bool workspace_can_adjust(const struct workspace *workspace,
+			  const struct workspace_settings *settings);
+
+/* The network came up, or the host woke: try now (jittered), if that can help. */
+void workspace_wake(struct workspace *workspace, bool slept);
+
+/*
+ * Whether a call may go to the platform in this state: 0, or ERROR_PAUSED,
+ * ERROR_REMOVED, ERROR_UNAUTHORIZED, ERROR_UNAVAILABLE with the sentence that
+ * says why.
+ */
+int workspace_may_call(const struct workspace *workspace, struct error *err);
+
+/* A heartbeat and a state poll now (the state poll alone while paused), then the waiter. */
+void workspace_refresh(struct workspace *workspace, struct waiter *waiter);
+/* Replaces the card on the platform; card is checked JSON text, and is kept for the next join. */
+int workspace_update_card(struct workspace *workspace, const char *card, size_t len,
+			  struct waiter *waiter, struct error *err);
+/* Called when the state is no longer joining: at once (next turn) when it is not. */
+void workspace_await_join(struct workspace *workspace, struct waiter *waiter);
+
+/*
+ * Tries another token: it is used from now on, and stored once the platform has
+ * taken it; when it is refused the old one is put back, and the waiter told.
+ */
+int workspace_set_token(struct workspace *workspace, const char *text, size_t len,
+			struct waiter *waiter, struct error *err);
+/* Mint, store, verify, switch, revoke the old one. Goes on when the waiter is cancelled. */
+void workspace_rotate_token(struct workspace *workspace, struct waiter *waiter);
+
+/* A share of the report changed: event, and the next heartbeat says it. */
+void workspace_report_changed(struct workspace *workspace);
+
+/* 0: no attempt is planned; else the wall clock of the next one, for showing. */
+int64_t workspace_next_attempt_wall_ms(const struct workspace *workspace);

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * One platform: its base URL and headers, its rate budget, and the order in
+ * which requests of all its workspaces go out. A reply is turned into a
+ * verdict: what it is evidence of, and no more.
+ *
+ * The workspace token goes to this origin only.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/list.h"
+#include "base/metrics.h"
+#include "io/http.h"
+#include "platform/budget.h"
+#include "platform/settings.h"
+
+#define PLATFORM_TIMEOUT_MS 10000    /* of a call that names none */
+#define PLATFORM_BODY_MAX (1u << 20) /* of a reply, likewise */
+
+/* Earlier ones go first when there is a queue. */
+enum platform_class {
+	PLATFORM_HEARTBEAT,
+	PLATFORM_STATE,      /* state polls, joining */
+	PLATFORM_FOREGROUND, /* somebody local waits */
+	PLATFORM_BACKGROUND,
+	PLATFORM_CLASS_LAST = PLATFORM_BACKGROUND,
+};
+
+enum platform_verdict {
+	PLATFORM_OK,           /* 2xx with the body that was asked for */
+	PLATFORM_DOWN,         /* no reply, 5xx, or a body that is not what it should be */
+	PLATFORM_UNAUTHORIZED, /* 401 with a JSON body */
+	PLATFORM_DELETED,      /* 410, or 404 with deleted:true and our id */
+	PLATFORM_MISSING,      /* 404 with another JSON body */
+	PLATFORM_STRAY,    /* not our platform: empty or foreign 404, empty 403, redirect, HTML */
+	PLATFORM_LIMITED,  /* 429 */
+	PLATFORM_REJECTED, /* another 4xx: the request is at fault */
+};
+
+struct platform_reply {
+	enum platform_verdict verdict;
+	int status; /* 0: none */
+	struct json_object
+		*json;    /* borrowed; NULL unless the body is JSON and the call wanted it parsed */
+	const char *body; /* borrowed, wiped afterwards */
+	size_t body_len;
+	bool sent;
+	int64_t elapsed_ms;
+	struct error err; /* for every verdict but OK: kind and sentence */
+};
+
+struct platform;
+struct platform_call;
+typedef void (*platform_done_fn)(struct platform_call *call, const struct platform_reply *reply);
+
+/* Everything is copied. */
+struct platform_spec {
+	enum platform_class class;
+	const char *method;
+	const char *path;   /* from the platform's base, with the query */
+	const char *what;   /* for sentences: "fetch the secrets of laptop" */
+	const char *id;     /* the workspace it is about: a 404 must name it to count */
+	const char *caller; /* X-Workspace-ID, or NULL */
+	const char *token;  /* or NULL: without Authorization */
+	const char *body;   /* JSON text, or NULL */
+	size_t body_len;
+	size_t max_body;    /* 0: PLATFORM_BODY_MAX */
+	int64_t timeout_ms; /* 0: PLATFORM_TIMEOUT_MS; counts from when it is sent */
+	bool keep_raw;      /* a body with secrets: checked, not parsed */
+};
+
+/* In flight or in the queue; stopping it cancels it, and its callback then never comes. */
+struct platform_call {
+	struct http_request http;
+	struct platform *platform; /* borrowed; NULL: not under way */
+	struct list node;          /* in a queue of the platform */
+	enum platform_class class;
+	bool queued;
+	bool keep_raw;
+	char *method, *url, *what;
+	char id[40], caller[40];
+	char *token; /* secret memory */
+	char *body;
+	size_t body_len, max_body;
+	int64_t timeout_ms;
+	platform_done_fn on_done;
+};
+
+struct platform_stats {
+	uint64_t requests, failures, limited;
+	struct histogram latency;
+};
+
+struct platform {
+	struct list node;  /* in the agent's list */
+	struct loop *loop; /* borrowed */
+	struct http *http; /* borrowed */
+	struct platform_settings settings;
+	char *label; /* host and port, for logs and metrics */
+	struct list queues[PLATFORM_CLASS_LAST + 1];
+	unsigned in_flight;
+	unsigned queued;
+	unsigned n_workspaces;   /* that use it: set by whoever lends it */
+	double beats_per_minute; /* likewise: what must be left for them */
+	struct budget budget;
+	struct timer pump;
+	struct loop_work pump_soon;
+	struct platform_stats stats;
+};
+
+int platform_new(struct loop *loop, struct http *http, const struct platform_settings *settings,
+		 struct platform **ret, struct error *err);
+void platform_free(struct platform *platform); /* all calls must have been stopped */
+
+void platform_call_init(struct platform_call *call, platform_done_fn on_done);
+/* The callback comes from the loop; when nothing can be begun it comes too, with ERROR_INTERNAL. */
+void platform_call_start(struct platform_call *call, struct platform *platform,
+			 const struct platform_spec *spec);
+void platform_call_stop(struct platform_call *call);
+bool platform_call_is_running(const struct platform_call *call);
+
+const char *platform_verdict_name(enum platform_verdict verdict);

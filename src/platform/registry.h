@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The registry of the platform: register, heartbeat, card.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "platform/platform.h"
+
+/* How a register is tried; what worked is remembered. */
+enum registry_way {
+	REGISTRY_UNKNOWN,
+	REGISTRY_URL,        /* with an inbound URL */
+	REGISTRY_NO_INBOUND, /* "remote://no-inbound", as the Python SDK does */
+	REGISTRY_POLL,       /* delivery_mode "poll", without URL (2026-08) */
+	REGISTRY_HEARTBEAT,  /* not at all: heartbeats alone, and update-card */
+};
+
+struct registry_join {
+	const char *id, *token; /* token may be NULL: the platform mints one */
+	const char *url;        /* for REGISTRY_URL */
+	const char *card;       /* JSON text, or NULL: {"name": name} */
+	const char *name;
+	enum registry_way way;
+};
+
+void registry_register(struct platform_call *call, struct platform *platform,
+		       const struct registry_join *join);
+/* The token in a register's reply, in secret memory, or NULL when there is none that is one. */
+char *registry_minted_token(const struct platform_reply *reply);
+
+struct registry_beat {
+	const char *id, *token;
+	int64_t uptime_s;
+	int32_t active_tasks;
+	double error_rate;
+	const char *current_task, *sample_error, *runtime_state; /* never NULL */
+	int64_t timeout_ms;
+};
+
+void registry_heartbeat(struct platform_call *call, struct platform *platform,
+			const struct registry_beat *beat);
+
+void registry_update_card(struct platform_call *call, struct platform *platform, const char *id,
+			  const char *token, const char *card, size_t card_len);
+
+const char *registry_way_name(enum registry_way way);

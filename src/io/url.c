@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libcurl takes the URL apart, so that what is checked here is what it will
+ * dial later: it knows that 127.1 and 0x7f000001 are 127.0.0.1.
+ */
+
+#include "io/url.h"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/util.h"
+
+static void curl_url_free(CURLU *parts)
+{
+	curl_url_cleanup(parts);
+}
+DEFINE_AUTO(CURLU *, curl_url_free);
+
+static void curl_text_free(char *text)
+{
+	curl_free(text);
+}
+DEFINE_AUTO(char *, curl_text_free);
+
+static int refuse(struct error *err, const char *what)
+{
+	return error_set(err, ERROR_INVALID_PARAMS, EINVAL, "%s", what);
+}
+
+static const char *example(enum url_kind kind)
+{
+	switch (kind) {
+	case URL_BASE:
+		return "write a URL such as https://platform.example.org";
+	case URL_ORIGIN:
+		return "write scheme, host and perhaps port only, such as https://app.example.org";
+	case URL_PROXY:
+		return "write a URL such as http://proxy.example.org:3128 (or socks5h://)";
+	}
+	abort();
+}
+
+static bool has_part(CURLU *parts, CURLUPart part)
+{
+	AUTO(curl_text_free) char *text = NULL;
+
+	return curl_url_get(parts, part, &text, 0) == CURLUE_OK && text;
+}
+
+static bool has_path(CURLU *parts)
+{
+	AUTO(curl_text_free) char *path = NULL;
+
+	return curl_url_get(parts, CURLUPART_PATH, &path, 0) == CURLUE_OK && strcmp(path, "/") != 0;
+}
+
+static bool takes_scheme(CURLU *parts, enum url_kind kind)
+{
+	AUTO(curl_text_free) char *scheme = NULL;
+
+	if (curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK)
+		return false;
+
+	if (kind == URL_PROXY && (!strcasecmp(scheme, "socks5") || !strcasecmp(scheme, "socks5h")))
+		return true;
+
+	return !strcasecmp(scheme, "http") || !strcasecmp(scheme, "https");
+}
+
+/* A host of visible ASCII, in lower case. */
+static int lower_host(CURLU *parts, struct error *err)
+{
+	AUTO(curl_text_free) char *host = NULL;
+
+	if (curl_url_get(parts, CURLUPART_HOST, &host, 0) != CURLUE_OK || !host[0])
+		return refuse(err, "there is no host in this URL");
+
+	for (char *p = host; *p; p++) {
+		if (*p <= ' ' || *p >= 0x7f || *p == '%')
+			return refuse(err, "write the host in plain ASCII (an international name "
+					   "in its xn-- form)");
+		if (*p >= 'A' && *p <= 'Z')
+			*p = (char)(*p - 'A' + 'a');
+	}
+
+	if (curl_url_set(parts, CURLUPART_HOST, host, 0) != CURLUE_OK)
+		return refuse(err, "the host in this URL is no host name");
+
+	return 0;
+}
+
+static int check_parts(CURLU *parts, enum url_kind kind, struct error *err)
+{
+	if (!takes_scheme(parts, kind))
+		return refuse(err, example(kind));
+
+	if (has_part(parts, CURLUPART_USER) || has_part(parts, CURLUPART_PASSWORD))
+		return refuse(err, "a URL must not hold a user or password: "
+				   "others may read this file");
+
+	if (has_part(parts, CURLUPART_QUERY) || has_part(parts, CURLUPART_FRAGMENT))
+		return refuse(err, "leave out what begins with ? or #");
+
+	if (has_part(parts, CURLUPART_ZONEID))
+		return refuse(err, "an address with a zone (%eth0) means something else on each "
+				   "host: write a global address or a name");
+
+	if (kind != URL_BASE && has_path(parts))
+		return refuse(err, example(kind));
+
+	return 0;
+}
+
+static bool is_visible_ascii(const char *text)
+{
+	for (const char *p = text; *p; p++)
+		if (*p <= ' ' || *p >= 0x7f)
+			return false;
+
+	return true;
+}
+
+int url_canonical(const char *text, enum url_kind kind, char **ret, struct error *err)
+{
+	AUTO(curl_url_free) CURLU *parts = NULL;
+	AUTO(curl_text_free) char *url = NULL;
+	char *copy;
+	size_t len;
+	int r;
+
+	if (strlen(text) > URL_MAX)
+		return error_set(err, ERROR_INVALID_PARAMS, EINVAL,
+				 "a URL may have at most %d bytes", URL_MAX);
+
+	if (!is_visible_ascii(text))
+		return refuse(err, "a URL has neither blanks nor letters beyond ASCII");
+
+	parts = curl_url();
+	if (!parts)
+		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory for a URL");
+
+	if (!strstr(text, "://") ||
+	    curl_url_set(parts, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
+		return refuse(err, example(kind));
+
+	r = check_parts(parts, kind, err);
+	if (r < 0)
+		return r;
+
+	r = lower_host(parts, err);
+	if (r < 0)
+		return r;
+
+	if (curl_url_get(parts, CURLUPART_URL, &url, CURLU_NO_DEFAULT_PORT) != CURLUE_OK)
+		return refuse(err, example(kind));
+
+	len = strlen(url);
+	while (len && url[len - 1] == '/')
+		len--;
+
+	copy = strndup(url, len);
+	if (!copy)
+		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory for a URL");
+
+	*ret = copy;
+	return 0;
+}
+
+bool url_is_https(const char *url)
+{
+	return strncmp(url, "https://", 8) == 0;
+}
+
+bool url_is_loopback(const char *url)
+{
+	AUTO(curl_url_free) CURLU *parts = curl_url();
+	AUTO(curl_text_free) char *host = NULL;
+	struct in_addr addr;
+
+	if (!parts || curl_url_set(parts, CURLUPART_URL, url, 0) != CURLUE_OK ||
+	    curl_url_get(parts, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+		return false;
+
+	if (inet_pton(AF_INET, host, &addr) == 1)
+		return ntohl(addr.s_addr) >> 24 == 127;
+
+	return strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0;
+}

@@ -3,18 +3,22 @@
 
 /*
  * What a person says about the workspaces of this host. Filled by the
- * configuration, or by workspace.join; everything is owned.
+ * configuration, or by workspace.join; everything is owned. One table says what
+ * can be said, so that both take the same and begin with the same.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "base/parse.h"
+#include "base/setting.h"
 #include "platform/settings.h"
 
 #define WORKSPACE_NAME_MAX \
 	64 /* [A-Za-z0-9][A-Za-z0-9._-]*: it is a file name and a metric's label */
+#define AGENT_CARD_MAX 262144 /* bytes; those in use have a few thousand */
 
 enum workspace_reaction {
 	WORKSPACE_NOTIFY, /* stay and tell */
@@ -42,11 +46,33 @@ struct workspace_settings {
 struct agent_settings {
 	struct workspace_settings *workspaces; /* sorted by name */
 	size_t n_workspaces;
+	struct workspace_settings defaults; /* what a workspace that is joined begins with */
 	int64_t stop_timeout_ms;
 };
 
+/* Everything about a workspace but its name and whether it was joined. */
+extern const struct setting_table workspace_settings_table;
+
+/* settings is uninitialised; it gets what holds when nobody says anything. */
+int workspace_settings_init(struct workspace_settings *settings);
 void workspace_settings_fini(struct workspace_settings *settings);
+/* dst is uninitialised; on failure it is left finished. */
 int workspace_settings_copy(struct workspace_settings *dst, const struct workspace_settings *src);
 bool workspace_settings_equal(const struct workspace_settings *a,
 			      const struct workspace_settings *b);
+
+/* ERROR_INVALID_PARAMS with a sentence that says what to write instead, as all below. */
+int workspace_settings_set(struct workspace_settings *settings, const char *key, const char *text,
+			   struct error *err);
+int workspace_settings_set_name(struct workspace_settings *settings, const char *name,
+				struct error *err);
+
+/*
+ * What only shows when all is said, the files included that it names. *ret_key
+ * is the setting to change.
+ */
+int workspace_settings_check(const struct workspace_settings *settings, const char **ret_key,
+			     struct error *err);
+
+/* settings is zeroed or initialised. */
 void agent_settings_fini(struct agent_settings *settings);

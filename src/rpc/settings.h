@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/setting.h"
+
 struct rpc_settings {
 	uint32_t max_connections; /* 1024: half of the usual RLIMIT_NOFILE, the rest is ours */
 	uint32_t max_connections_per_uid; /* 128: no user can lock the others out */
@@ -17,3 +19,8 @@ struct rpc_settings {
 	uint64_t max_output_bytes;  /* 4 MiB of answers nobody reads, then the connection ends */
 	int64_t partial_timeout_ms; /* 10 s: a message begun and not ended */
 };
+
+extern const struct setting_table rpc_settings_table;
+
+/* The defaults. */
+void rpc_settings_init(struct rpc_settings *settings);

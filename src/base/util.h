@@ -36,18 +36,17 @@
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
-#define MIN(a, b)                       \
-	({                              \
-		__typeof__(a) _a = (a); \
-		__typeof__(b) _b = (b); \
-		_a < _b ? _a : _b;      \
+/* Each argument is evaluated once; the counter lets one MIN() stand inside another. */
+#define PASTE_(a, b) a##b
+#define PASTE(a, b) PASTE_(a, b)
+#define CHOOSE_(a, op, b, x, y)        \
+	({                             \
+		__typeof__(a) x = (a); \
+		__typeof__(b) y = (b); \
+		x op y ? x : y;        \
 	})
-#define MAX(a, b)                       \
-	({                              \
-		__typeof__(a) _a = (a); \
-		__typeof__(b) _b = (b); \
-		_a > _b ? _a : _b;      \
-	})
+#define MIN(a, b) CHOOSE_(a, <, b, PASTE(_x, __COUNTER__), PASTE(_y, __COUNTER__))
+#define MAX(a, b) CHOOSE_(a, >, b, PASTE(_x, __COUNTER__), PASTE(_y, __COUNTER__))
 
 #define PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 

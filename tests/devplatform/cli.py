@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""The command line: start a stand-in, say where it is, stop it when told."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import secrets
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from .server import Server
+from .settings import GENERATIONS, Options, Settings, parse_settings
+from .tls import TlsError, good
+
+DESCRIPTION = """\
+A stand-in for the Molecule AI platform: listens on 127.0.0.1, keeps everything
+in memory, and misbehaves on demand. The first line printed is its URL; if no
+admin token was given, the second one is 'admin token: TOKEN'. It runs until
+SIGTERM or SIGINT."""
+
+EPILOG = """\
+settings (KEY=VALUE, separated by commas; the number after '=' is the default):
+{settings}
+
+examples:
+  tools/devplatform --port 8080 --admin-token secret
+  tools/devplatform --generation 2026-08 --settings stale_after_s=5,sweep_s=1
+  tools/devplatform --tls /tmp/tls    # then: curl --cacert /tmp/tls/ca.pem URL/health
+
+tests/devplatform/README.md describes the calls under /_dev/, which make it fail."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    defaults = "\n".join(f"  {name}={str(value).lower()}"
+                         for name, value in vars(Settings()).items())
+    parser = argparse.ArgumentParser(
+        prog="devplatform", description=DESCRIPTION, epilog=EPILOG.format(settings=defaults),
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, default=0, metavar="N",
+                        help="port to listen on (default 0: any free one)")
+    parser.add_argument("--admin-token", default="", metavar="TOKEN",
+                        help="the operator's token (default: a new one, printed)")
+    parser.add_argument("--generation", choices=GENERATIONS, default=GENERATIONS[0],
+                        help="of the API (default %(default)s)")
+    parser.add_argument("--settings", default="", metavar="K=V,...", help="see below")
+    parser.add_argument("--plugins", type=Path, metavar="DIR",
+                        help="folder of local plugins, one folder each")
+    parser.add_argument("--tls", type=Path, metavar="DIR",
+                        help="serve https; DIR gets ca.pem and the certificates "
+                             "if they are not there")
+    parser.add_argument("--record", type=int, default=10_000, metavar="N",
+                        help="requests that are remembered (default %(default)s)")
+    parser.add_argument("-v", "--verbose", action="store_true",
+                        help="tell on stderr what happens")
+    return parser
+
+
+def _options(argv: list[str] | None) -> tuple[Options, bool]:
+    parser = _parser()
+    given = parser.parse_args(argv)
+    try:
+        settings = parse_settings(given.settings)
+    except ValueError as error:
+        parser.error(f"--settings: {error}")
+    if given.plugins is not None and not given.plugins.is_dir():
+        parser.error(f"--plugins: {given.plugins} is not a folder")
+    logging.basicConfig(level=logging.DEBUG if given.verbose else logging.WARNING,
+                        format="devplatform: %(message)s")
+    generated = not given.admin_token and not settings.dev_open
+    token = given.admin_token or secrets.token_urlsafe(24)
+    return Options(settings, given.generation, token, given.plugins, given.tls, given.port,
+                   given.record), generated
+
+
+def main(argv: list[str] | None = None) -> int:
+    options, generated = _options(argv)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        wrap = good(options.tls) if options.tls else None
+        server = Server(options, wrap)
+    except (OSError, TlsError) as error:
+        print(f"devplatform: cannot start: {error}", file=sys.stderr)
+        return 1
+    lines = server.url + "\n" + (f"admin token: {options.admin_token}\n" if generated else "")
+    sys.stdout.write(lines)
+    sys.stdout.flush()
+    stopping.wait()
+    server.stop()
+    return 0

@@ -12,6 +12,9 @@
  *
  * When the kernel refuses to lock a slab it is used all the same, and
  * secret_locked() says so: one warning is better than no service.
+ *
+ * Any thread may use it. A child made by fork() reads zeros in place of the
+ * secrets; it must not go on as if it had them.
  */
 
 #include <stdbool.h>
@@ -38,5 +41,10 @@ size_t secret_bytes(void);
 /* Whether both are equal, in a time that depends on the lengths only. */
 bool secret_equals(const char *a, size_t a_len, const char *b, size_t b_len);
 
-/* For a child that must not have them: wipes and unmaps every slab. */
+/*
+ * Wipes and unmaps every slab: for a process that needs none any more, such as a
+ * child after fork() (not after vfork(), whose memory is its parent's). Every
+ * pointer that secret_alloc() gave is dead. Takes no lock: no other thread may
+ * be using secrets.
+ */
 void secret_forget_all(void);

@@ -29,5 +29,8 @@ void backoff_succeeded(struct backoff *backoff, int64_t now_ms);
 /* Forgets the past at once (the network came back). */
 void backoff_reset(struct backoff *backoff);
 
-/* 32 bits from the kernel's generator, buffered; never blocks after boot. */
+/*
+ * 32 bits from the kernel's generator, buffered; never blocks after boot. For
+ * jitter, not for keys: a child of fork() draws the same.
+ */
 uint32_t random_u32(void);

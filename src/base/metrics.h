@@ -35,7 +35,7 @@ enum metric_type {
 void metrics_family(struct buffer *out, const char *name, enum metric_type type, const char *unit,
 		    const char *help);
 
-/* labels are pairs of name and value, ended by NULL; values are escaped. */
+/* labels are pairs of name and value, ended by NULL, or NULL; values are escaped. */
 void metrics_sample(struct buffer *out, const char *name, enum metric_type type,
 		    const char *const labels[], double value);
 void metrics_histogram(struct buffer *out, const char *name, const char *const labels[],

@@ -13,7 +13,6 @@
 
 #include "base/backoff.h"
 #include "base/error.h"
-#include "base/metrics.h"
 #include "platform/platform.h"
 
 #define HEARTBEAT_TIMEOUT_MS 10000 /* well below the interval */
@@ -32,9 +31,8 @@ struct heartbeat {
 	int64_t due_ms;     /* monotonic: when the next beat is due */
 	int64_t last_ok_ms; /* monotonic; 0: never */
 	int64_t last_ok_wall_ms;
-	struct error last_error;
+	struct error *last_error;        /* owned; NULL: none */
 	uint64_t sent, ok, failed, late; /* late: begun more than a second after it was due */
-	struct histogram latency;
 	struct backoff backoff;
 	heartbeat_fn on_reply;
 };

@@ -23,14 +23,14 @@ struct workspace;
 
 struct peer {
 	char id[UUID_LEN + 1];
-	char *name;                      /* never NULL */
-	char *role;                      /* or NULL */
-	char *url;                       /* as registered, unchecked; or NULL */
-	char *direct_url;                /* what discovery said and our rules allow; or NULL */
-	int64_t direct_until_ms;         /* monotonic; 0: not discovered */
-	size_t json_at, json_len;        /* its object in the book's json */
-	struct list waiters;             /* for a discovery in flight */
-	struct platform_call *discovery; /* owned; NULL: none */
+	char *name;               /* never NULL */
+	char *role;               /* or NULL */
+	char *url;                /* as registered, unchecked; or NULL */
+	char *direct_url;         /* what discovery said and our rules allow; or NULL */
+	int64_t direct_until_ms;  /* monotonic; 0: not discovered */
+	size_t json_at, json_len; /* its object in the book's json */
+	struct list waiters;      /* for a discovery in flight */
+	struct platform_call discovery;
 };
 
 struct peerbook {
@@ -43,7 +43,7 @@ struct peerbook {
 	char fetched_at[TIME_TEXT_SIZE];
 	struct platform_call call;
 	struct list waiters;
-	struct error last_error;
+	struct error *last_error; /* owned; NULL: none */
 	uint64_t n_fetches, n_failures;
 };
 

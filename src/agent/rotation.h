@@ -16,7 +16,6 @@
 struct workspace;
 
 enum rotation_step {
-	ROTATION_REST,
 	ROTATION_MINTS,
 	ROTATION_PROVES,
 	ROTATION_LISTS, /* to find the old one's id by its prefix */
@@ -32,8 +31,7 @@ struct rotation {
 	struct list waiters;
 };
 
-void rotation_init(struct rotation *rotation, struct workspace *workspace);
-void rotation_fini(struct rotation *rotation);
-void rotation_stop(struct rotation *rotation);
-bool rotation_is_running(const struct rotation *rotation);
-void rotation_start(struct rotation *rotation, struct waiter *waiter);
+/* Begins one, or joins the one under way. */
+int rotation_begin(struct workspace *workspace, struct waiter *waiter, struct error *err);
+/* Its waiters get cancelled; the workspace's field becomes NULL. */
+void rotation_free(struct rotation *rotation);

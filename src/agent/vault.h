@@ -39,8 +39,8 @@ struct vault {
 	bool fetched;          /* there is a bundle, be it empty */
 	int64_t fetched_at_ms; /* monotonic */
 	char fetched_at[TIME_TEXT_SIZE];
-	bool failing; /* the last attempt failed: what is here is stale */
-	struct error last_error;
+	bool failing;             /* the last attempt failed: what is here is stale */
+	struct error *last_error; /* owned; NULL: none */
 	struct platform_call call;
 	struct list waiters;
 	struct timer refresh; /* in the background */

@@ -55,9 +55,9 @@ struct workspace {
 	char platform_status[WORKSPACE_STATUS_MAX + 1]; /* "" while unknown */
 	int64_t state_since_ms;                         /* monotonic */
 	int64_t state_since_wall_ms;
-	int64_t born_ms;         /* monotonic: uptime counts from here */
-	struct error last_error; /* kind ERROR_NONE: none */
-	unsigned failures;       /* in a row */
+	int64_t born_ms;          /* monotonic: uptime counts from here */
+	struct error *last_error; /* owned; NULL: none */
+	unsigned failures;        /* in a row */
 
 	struct token token;
 	struct workspace_features features;
@@ -65,7 +65,7 @@ struct workspace {
 	struct vault vault;
 	struct peerbook peerbook;
 	struct reporter reporter;
-	struct rotation rotation;
+	struct rotation *rotation; /* owned; NULL: none is under way */
 
 	enum workspace_step step;
 	struct platform_call join_call; /* the joining sequence, and the inquiry */
@@ -78,11 +78,10 @@ struct workspace {
 	bool token_reread;      /* since the last good answer */
 	bool token_on_trial;    /* token.set: not yet proven */
 	struct list refresh_waiters, card_waiters, join_waiters;
-	unsigned refresh_left; /* answers that a refresh still waits for */
-	struct error refresh_error;
+	unsigned refresh_left;       /* answers that a refresh still waits for */
+	struct error *refresh_error; /* owned; NULL: none */
 
 	uint64_t n_polls_ok, n_polls_failed, n_registers;
-	uint64_t n_transitions[LIFECYCLE_STATE_LAST + 1];
 };
 
 int workspace_new(struct agent *agent, const struct workspace_settings *settings,

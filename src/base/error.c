@@ -64,6 +64,20 @@ int error_set(struct error *err, enum error_kind kind, int errnum, const char *f
 	return errnum ? -errnum : -EIO;
 }
 
+void error_keep(struct error **slot, const struct error *err)
+{
+	if (!err || err->kind == ERROR_NONE) {
+		free(*slot);
+		*slot = NULL;
+		return;
+	}
+
+	if (!*slot)
+		*slot = malloc(sizeof(**slot));
+	if (*slot)
+		**slot = *err;
+}
+
 void error_prefix(struct error *err, const char *format, ...)
 {
 	char tail[ERROR_TEXT_MAX];

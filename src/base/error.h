@@ -73,6 +73,13 @@ struct error {
 int error_set(struct error *err, enum error_kind kind, int errnum, const char *format, ...)
 	PRINTF(4, 5);
 
+/*
+ * Keeps a copy of err in *slot, on the heap: a struct with many errors that are
+ * mostly none stays small. NULL or ERROR_NONE clears the slot. Without memory
+ * the sentence is lost, and the slot cleared.
+ */
+void error_keep(struct error **slot, const struct error *err);
+
 /* Puts "what: " before the sentence that is there. */
 void error_prefix(struct error *err, const char *format, ...) PRINTF(2, 3);
 

@@ -76,20 +76,15 @@ struct platform_spec {
 	bool keep_raw;      /* a body with secrets: checked, not parsed */
 };
 
-/* In flight or in the queue; stopping it cancels it, and its callback then never comes. */
+/*
+ * In flight or in the queue; stopping it cancels it, and its callback then
+ * never comes. What a request needs is on the heap while it is under way: a
+ * workspace has several of these, and mostly none that runs.
+ */
+struct platform_flight;
+
 struct platform_call {
-	struct http_request http;
-	struct platform *platform; /* borrowed; NULL: not under way */
-	struct list node;          /* in a queue of the platform */
-	enum platform_class class;
-	bool queued;
-	bool keep_raw;
-	char *method, *url, *what;
-	char id[40], caller[40];
-	char *token; /* secret memory */
-	char *body;
-	size_t body_len, max_body;
-	int64_t timeout_ms;
+	struct platform_flight *flight; /* owned; NULL: not under way */
 	platform_done_fn on_done;
 };
 

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * A call that is under way: in a platform's queue, or on the wire. Private to
+ * this folder.
+ */
+
+#include "platform/platform.h"
+
+struct platform_flight {
+	struct http_request http;
+	struct platform *platform;  /* borrowed */
+	struct platform_call *call; /* borrowed: whose it is */
+	struct list node;           /* in a queue of the platform */
+	enum platform_class class;
+	bool queued, keep_raw;
+	char *method, *url, *what;
+	char id[40], caller[40];
+	char *token; /* secret memory */
+	struct buffer body;
+	size_t max_body;
+	int64_t timeout_ms, queued_at_ms;
+	struct error err; /* why it cannot be sent; kind ERROR_NONE: it can */
+};

@@ -7,9 +7,10 @@ route. An earlier refusal lacks what a later stage would have added.
 
 from __future__ import annotations
 
+import functools
 import logging
 
-from . import api  # noqa: F401  (declares the routes)
+from .api import delegation    # with its siblings, declares the routes
 from .platform import Platform
 from .router import Call, find
 from .wire import Headers, Request, Response, json_response, text_response
@@ -29,6 +30,11 @@ SECURITY: Headers = [
     ("X-Content-Type-Options", "nosniff"),
     ("X-Frame-Options", "DENY"),
 ]
+
+
+def attach(platform: Platform) -> None:
+    """Let the endpoints hear what the platform has to tell them."""
+    platform.proxy.on_delivered = functools.partial(delegation.delivered, platform)
 
 
 def respond(platform: Platform, request: Request) -> Response:

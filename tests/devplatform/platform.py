@@ -42,7 +42,7 @@ class Platform:
         self.proxy = Proxy(self)
         self.events.on_event = self.proxy.sign_of_life
         self.requests_served = 0
-        self._stopping = threading.Event()
+        self.stopping = threading.Event()
 
     @property
     def admin_token(self) -> str:
@@ -55,15 +55,15 @@ class Platform:
 
     # ---- state ----
 
-    def emit(self, workspace_id: str, kind: str, **data: Any) -> None:
+    def emit(self, workspace_id: str, kind: str, /, **data: Any) -> None:
         self.events.emit(workspace_id, kind, self.clock.unix_ms(), data)
 
-    def set_status(self, workspace: Workspace, status: str, event: str, **data: Any) -> None:
+    def set_status(self, workspace: Workspace, status: str, event: str, /, **data: Any) -> None:
         workspace.status = status
         workspace.updated_at = self.clock.now()
         self.emit(workspace.id, event, **data)
 
-    def log_activity(self, workspace_id: str, activity_type: str, **columns: Any) -> Any:
+    def log_activity(self, workspace_id: str, activity_type: str, /, **columns: Any) -> Any:
         """A row in the activity log, and its event, which has no bodies."""
         row = self.store.log(workspace_id, activity_type, **columns)
         self.emit(workspace_id, "ACTIVITY_LOGGED", activity_type=activity_type,
@@ -95,11 +95,11 @@ class Platform:
             threading.Thread(target=self._repeat, args=(period, sweep), daemon=True).start()
 
     def stop(self) -> None:
-        self._stopping.set()
+        self.stopping.set()
 
     def _repeat(self, period_s: float, sweep: Callable[[], None]) -> None:
         due = time.monotonic() + period_s
-        while not self._stopping.wait(max(0.0, due - time.monotonic())):
+        while not self.stopping.wait(max(0.0, due - time.monotonic())):
             due += period_s
             self.run_sweep(sweep)
 

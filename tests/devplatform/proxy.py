@@ -9,6 +9,7 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import gojson, urls
@@ -107,6 +108,8 @@ class Proxy:
         self._calls: dict[str, list[OutboundCall]] = {}
         self._calls_lock = threading.Lock()
         self._queues: dict[str, list[QueueItem]] = {}
+        #: Called with the answer to a queued message; delegations want it.
+        self.on_delivered: Callable[[QueueItem, Outcome], None] = lambda item, outcome: None
 
     def sign_of_life(self, workspace_id: str) -> None:
         """Any event of a workspace gives the calls to it more time."""
@@ -323,9 +326,6 @@ class Proxy:
             item.status = "failed" if item.attempts >= ATTEMPTS_MAX else "queued"
         if item.status in ("completed", "failed"):
             self._queues[item.target].remove(item)
-
-    def on_delivered(self, item: QueueItem, outcome: Outcome) -> None:
-        """Set by the delegations, which want the answer of a queued message."""
 
     def drop_stale(self, workspace_id: str, max_age_s: float) -> int:
         horizon = self.platform.clock.now() - max_age_s

@@ -132,6 +132,7 @@ class Server:
         self._numbers = itertools.count(1)
         self.main = Listener(self.serve, port=options.port, wrap=wrap, main=True)
         self.extra: dict[int, Listener] = {}
+        front.attach(self.platform)
         self.platform.start()
 
     @property

@@ -188,7 +188,7 @@ class Store:
 
     # ---- activity ----
 
-    def log(self, workspace_id: str, activity_type: str, **columns: Any) -> Activity:
+    def log(self, workspace_id: str, activity_type: str, /, **columns: Any) -> Activity:
         self.check()
         self.check_text(list(columns.values()))
         for name in ("source_id", "target_id"):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The platform's endpoints. Importing a module declares its routes."""
 
-from . import basics, registry, secrets, tokens, workspaces
+from . import (activity, basics, delegation, mcp, memory, messages, notebook, plugins, registry,
+               secrets, tokens, workspaces)
 
-__all__ = ["basics", "registry", "secrets", "tokens", "workspaces"]
+__all__ = ["activity", "basics", "delegation", "mcp", "memory", "messages", "notebook",
+           "plugins", "registry", "secrets", "tokens", "workspaces"]

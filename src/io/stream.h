@@ -2,11 +2,14 @@
 #pragma once
 
 /*
- * A connected socket with an input and an output buffer, both capped.
+ * A connected Unix socket with an input and an output buffer, both capped.
  *
  * It reads only while it is told to, so that back-pressure reaches the client,
- * and writes whatever is in `out` when it can. File descriptors that a peer
- * passes along are closed. Callbacks may free the stream.
+ * and writes whatever is in `out` when it can. A call that is not pipelined
+ * costs one recv() and one send(). File descriptors that a peer passes along
+ * are closed by the kernel, since nobody asks it for them.
+ *
+ * A callback is the last thing that an event does: it may free the stream.
  */
 
 #include <stdbool.h>
@@ -21,7 +24,7 @@ struct stream_events {
 	void (*on_input)(struct stream *stream);   /* bytes were added to in */
 	void (*on_drained)(struct stream *stream); /* something left out: its length sank */
 	void (*on_end)(struct stream *stream);     /* the peer sends no more; it may still read */
-	void (*on_broken)(struct stream *stream);  /* the peer is gone */
+	void (*on_broken)(struct stream *stream);  /* the peer is gone: comes once, and last */
 };
 
 struct stream {
@@ -30,7 +33,8 @@ struct stream {
 	struct ev_io readable, writable;
 	struct buffer in, out;
 	const struct stream_events *events; /* borrowed */
-	bool reading, ended;
+	bool reading, ended, broken;
+	size_t room;            /* how much to read at once: grows with what the peer sends */
 	struct loop_work flush; /* writes at the end of the turn: one send for many answers */
 };
 
@@ -39,9 +43,13 @@ void stream_init(struct stream *stream, struct loop *loop, int fd, size_t max_in
 		 const struct stream_events *events);
 void stream_fini(struct stream *stream);
 
+/* Reading stops by itself when in is full, and for good at on_end and on_broken. */
 void stream_read(struct stream *stream, bool on);
 
 /* To be called after appending to out; tries to write at the end of this turn. */
 void stream_flush(struct stream *stream);
-/* Tries to write right now: 0, or -errno when the peer is gone. */
+/*
+ * Tries to write right now: 0, or -errno when the peer is gone. No callback
+ * comes from inside it; what the socket does not take is written later.
+ */
 int stream_write_now(struct stream *stream);

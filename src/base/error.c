@@ -141,6 +141,23 @@ enum error_retry error_retry(enum error_kind kind)
 	return meanings[kind].retry;
 }
 
+bool error_is_retryable(const struct error *err)
+{
+	switch (error_retry(err->kind)) {
+	case ERROR_RETRY_NO:
+		return false;
+	case ERROR_RETRY_YES:
+		return true;
+	case ERROR_RETRY_MAYBE:
+		break;
+	}
+
+	if (err->kind == ERROR_UNKNOWN_OUTCOME)
+		return false;
+
+	return err->retry_after_ms > 0 || err->http_status >= 500;
+}
+
 enum error_kind error_from_code(int code)
 {
 	for (int kind = ERROR_PARSE; kind < ERROR_CONFIG; kind++)

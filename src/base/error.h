@@ -94,5 +94,13 @@ const char *error_name(enum error_kind kind); /* "not_found" */
 int error_exit_status(enum error_kind kind);
 enum error_retry error_retry(enum error_kind kind);
 
+/*
+ * The wire's "retryable": whether the same call, made again as it is, can be
+ * expected to do better. Of the kinds that may go either way, one that says
+ * when (retry_after_ms) or that was the other side's 5xx can; one whose
+ * outcome is unknown never can, for the first call may have done its work.
+ */
+bool error_is_retryable(const struct error *err);
+
 /* The kind with this JSON-RPC code; ERROR_INTERNAL for an unknown one. */
 enum error_kind error_from_code(int code);

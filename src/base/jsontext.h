@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/buffer.h"
 
@@ -34,7 +35,7 @@ struct json_text json_text_from(const char *text, size_t len);
 enum json_kind json_text_kind(struct json_text text);
 const char *json_kind_name(enum json_kind kind); /* "a string", "an object" */
 
-/* Iterates the members of an object or the elements of an array. */
+/* Iterates the members of an object or the elements of an array; over anything else, nothing. */
 struct json_iter {
 	const char *at, *end;
 };
@@ -52,19 +53,21 @@ bool json_text_equals(struct json_text string, const char *text);
 
 /*
  * Decodes a string's escapes into at most dst_size bytes; returns the length,
- * or -ENOBUFS. Lone surrogates become U+FFFD. The result may hold NULs.
+ * or -ENOBUFS; -EINVAL when it is no string. Lone surrogates become U+FFFD. The
+ * result may hold NULs.
  * A dst of text.len bytes always suffices. No NUL is added.
  */
 ssize_t json_text_decode(struct json_text string, char *dst, size_t dst_size);
 
-/* The same as a C string; -EINVAL when it holds a NUL, -ENOBUFS when it does not fit. */
+/* The same as a C string; -EINVAL also when it holds a NUL, -ENOBUFS when it does not fit. */
 int json_text_cstring(struct json_text string, char *dst, size_t dst_size);
 /* The same, allocated; the caller frees it. */
 int json_text_dup(struct json_text string, char **ret);
 
 /* Integral numbers only ("1.0" and "1e3" are); -ERANGE past 64 bits, -EINVAL for a fraction. */
 int json_text_int64(struct json_text number, int64_t *ret);
-int json_text_double(struct json_text number, double *ret); /* independent of the locale */
+/* Independent of the locale; -ERANGE when it is too large, -ENOMEM. */
+int json_text_double(struct json_text number, double *ret);
 bool json_text_is_true(struct json_text text);
 
 /* Writing: appends a quoted, escaped string. Invalid UTF-8 becomes U+FFFD. */

@@ -22,14 +22,27 @@ struct jsonrpc_request {
 };
 
 /*
- * Reads one request object. On failure err says why (invalid_request,
- * invalid_params for params that are neither object nor array) and ret->id is
- * the id to answer with: the request's when it has a valid one, else JSON_NONE,
- * which is written as null. Duplicates of jsonrpc, method, id, params are
- * refused. -EALREADY with no error set: it is a response (has result or error
- * and no method), which must never be answered.
+ * Reads one request object. On failure (-EINVAL) err says why and ret->id is the
+ * id to answer with: the request's when it has a valid one, else JSON_NONE,
+ * which is written as null.
+ *
+ * - ERROR_INVALID_REQUEST: always answered, for what is no request is no
+ *   notification. No object; jsonrpc is not "2.0"; no method that is a string;
+ *   an id that is neither string, number nor null; two of jsonrpc, method, id
+ *   or params (the id is then null when it is the doubled one).
+ * - ERROR_INVALID_PARAMS: params is there and is neither object nor array (null
+ *   is neither). With ret->id JSON_NONE it is a notification: not answered.
+ *
+ * -EALREADY with no error set: it is a response (has result or error and no
+ * method), which must never be answered.
  */
 int jsonrpc_parse(struct json_text text, struct jsonrpc_request *ret, struct error *err);
+
+/*
+ * The writers write no newline and no header: framing is the connection's. An
+ * error's data is {"kind","retryable","retry_after_ms"?,"http_status"?}. Each
+ * returns 0, -ENOMEM or -EMSGSIZE; what is in out is then half a message.
+ */
 
 /* {"jsonrpc":"2.0","id":ID,"result": and, after the caller's result, } */
 int jsonrpc_begin_result(struct buffer *out, struct json_text id);

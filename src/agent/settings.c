@@ -6,11 +6,14 @@
 #include "agent/settings.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/fd.h"
 #include "base/jsonscan.h"
 #include "base/jsontext.h"
+#include "base/secret.h"
 #include "base/util.h"
 
 #define SECONDS 1000
@@ -266,15 +269,26 @@ int workspace_settings_set_name(struct workspace_settings *settings, const char 
 	return 0;
 }
 
+/* A token others can read is a token others have read. systemd may let us in by a list. */
+static bool is_private(const char *path, const struct stat *st)
+{
+	AUTO(secret_free) char *token = NULL;
+
+	return !(st->st_mode & (S_IRWXG | S_IRWXO)) ||
+	       file_read_private(AT_FDCWD, path, 1024, &token, NULL, NULL) == 0;
+}
+
 /* One that is not there yet may come: the daemon looks again when it needs it. */
 static int check_token_file(const char *path, struct error *err)
 {
 	struct stat st;
 
+	if (lstat(path, &st) < 0 && errno == ENOENT)
+		return 0;
+
 	if (lstat(path, &st) < 0)
-		return errno == ENOENT ? 0
-				       : error_set(err, ERROR_INVALID_PARAMS, errno,
-						   "token_file: cannot look at %s: %m", path);
+		return error_set(err, ERROR_INVALID_PARAMS, errno,
+				 "token_file: cannot look at %s: %m", path);
 
 	if (!S_ISREG(st.st_mode))
 		return error_set(
@@ -282,8 +296,7 @@ static int check_token_file(const char *path, struct error *err)
 			"token_file: %s is no regular file: write the path of the file itself",
 			path);
 
-	/* A token others can read is a token others have read. */
-	if (st.st_mode & (S_IRWXG | S_IRWXO))
+	if (!is_private(path, &st))
 		return error_set(
 			err, ERROR_INVALID_PARAMS, EPERM,
 			"token_file: %s is open to others (mode %03o): run chmod 600 on it", path,

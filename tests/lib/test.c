@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define EXIT_SKIP 77 /* as Automake has it */
+
 static struct test *first;
 static struct test **last = &first;
 
@@ -35,6 +37,13 @@ _Noreturn void test_fail(const char *file, int line, const char *format, ...)
 	(void)printf("\n");
 	(void)fflush(NULL);
 	_exit(1);
+}
+
+_Noreturn void test_skip(const char *why)
+{
+	(void)printf("# %s\n", why);
+	(void)fflush(NULL);
+	_exit(EXIT_SKIP);
 }
 
 bool test_same(const char *a, const char *b)
@@ -81,6 +90,7 @@ static int run_in_child(const struct test *test, const char *dir)
 static bool run_one(const struct test *test, int number)
 {
 	char dir[] = "/tmp/unit-XXXXXX";
+	int status;
 	bool good;
 
 	if (!mkdtemp(dir)) {
@@ -88,9 +98,11 @@ static bool run_one(const struct test *test, int number)
 		exit(2);
 	}
 
-	good = run_in_child(test, dir) == 0;
+	status = run_in_child(test, dir);
+	good = status == 0 || status == EXIT_SKIP;
 	(void)nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-	(void)printf("%sok %d - %s\n", good ? "" : "not ", number, test->name);
+	(void)printf("%sok %d - %s%s\n", good ? "" : "not ", number, test->name,
+		     status == EXIT_SKIP ? " # SKIP" : "");
 	return good;
 }
 

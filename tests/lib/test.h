@@ -23,6 +23,9 @@ void test_register(struct test *test);
 _Noreturn void test_fail(const char *file, int line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Ends it too, as one that cannot be run here; why goes into the output. */
+_Noreturn void test_skip(const char *why);
+
 #define TEST(test_name)                                                                 \
 	static void test_name(void);                                                    \
 	static struct test test_##test_name = { .name = #test_name, .run = test_name }; \

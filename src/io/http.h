@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * HTTP requests: one curl multi handle on the loop for the life of the process.
+ * HTTP requests: one curl multi handle on the loop.
  *
  * HTTP/1.1 only, no redirect followed, no proxy but the one that is given, no
  * netrc, no compression, nothing but https unless the request allows http.
@@ -10,9 +10,13 @@
  * A request has a deadline of its own and caps on headers and body, which hold
  * while they stream in.
  *
+ * A POST or PATCH is sent once. (curl would send it again when a kept connection
+ * turns out to be closed; the other side may have acted.) Other methods may be
+ * sent twice for that reason.
+ *
  * A request in flight is its struct: stopping it cancels it, and its callback
  * then never comes. Callbacks come from the loop, never from inside start, and
- * may start, stop or free any request.
+ * may start, stop or free any request. A request that rests is three pointers.
  */
 
 #include <stdbool.h>
@@ -28,11 +32,16 @@
 
 struct http;
 struct http_request;
+struct http_transfer;
+struct sockaddr;
+
+/* Whether this address may be dialled. May neither start nor stop a request. */
+typedef bool (*http_may_dial_fn)(const struct sockaddr *address, void *context);
 
 /* Everything is borrowed until http_request_start() returns. */
 struct http_spec {
-	const char *method; /* "GET", "POST", "PUT", "DELETE" */
-	const char *url;
+	const char *method;         /* "GET", "POST", "PUT", "PATCH", "DELETE" */
+	const char *url;            /* without user information */
 	const char *const *headers; /* "Name: value", ended by NULL; may be NULL */
 	const char *bearer;         /* token for Authorization, or NULL */
 	const char *body;           /* or NULL; sent as application/json */
@@ -40,9 +49,16 @@ struct http_spec {
 	size_t max_body;            /* of the reply */
 	int64_t timeout_ms;         /* for all of it, from now */
 	int64_t connect_timeout_ms; /* 0: as timeout_ms */
-	const char *ca_file;        /* NULL: the system's */
+	const char *ca_file;        /* trusted instead of the system's; NULL: those */
 	const char *proxy;          /* NULL: none */
 	bool allow_http;
+	/*
+	 * NULL: any address. Asked for each address before it is dialled, and again
+	 * before anything is sent, since a kept connection was dialled for someone
+	 * else. Through a proxy it is the proxy that dials, and nobody is asked.
+	 */
+	http_may_dial_fn may_dial;
+	void *may_dial_context; /* borrowed until the end of the request */
 };
 
 enum http_outcome {
@@ -52,8 +68,8 @@ enum http_outcome {
 	HTTP_UNTRUSTED,   /* TLS: certificate, protocol, handshake */
 	HTTP_TIMED_OUT,
 	HTTP_TOO_LARGE, /* headers or body over their cap */
-	HTTP_BROKEN,    /* reset, cut short, not HTTP */
-	HTTP_REFUSED,   /* not sent at all: bad URL, scheme not allowed, no memory */
+	HTTP_BROKEN,    /* reset, cut short, not HTTP, framed or encoded as we do not take it */
+	HTTP_REFUSED,   /* not sent at all: address not allowed, no memory */
 };
 
 struct http_result {
@@ -71,23 +87,14 @@ struct http_result {
 typedef void (*http_done_fn)(struct http_request *request, const struct http_result *result);
 
 struct http_request {
-	struct http *http; /* borrowed; NULL: not in flight */
-	void *easy;        /* CURL *, owned while in flight */
-	struct curl_slist *headers;
-	struct buffer body; /* of the reply */
-	size_t header_bytes;
-	size_t max_body;
-	bool over_cap, timed_out;
-	int64_t began_ms;
-	struct timer deadline;
-	struct list node; /* in http's list of those in flight, or of those done */
-	int curl_code;
-	char why[256];
+	struct http *http;              /* borrowed; NULL: not in flight */
+	struct http_transfer *transfer; /* owned while in flight */
 	http_done_fn on_done;
 };
 
 int http_new(struct loop *loop, struct http **ret, struct error *err);
-void http_free(struct http *http); /* all requests must have been stopped */
+/* All requests must have been stopped; not from a request's callback. */
+void http_free(struct http *http);
 
 void http_request_init(struct http_request *request, http_done_fn on_done);
 /* 0, or an error that says why nothing was begun (the callback does not come). */
@@ -96,7 +103,18 @@ int http_request_start(struct http_request *request, struct http *http,
 void http_request_stop(struct http_request *request); /* takes one that is not in flight */
 bool http_request_in_flight(const struct http_request *request);
 
-/* Closes kept connections: after the network changed or the host slept. */
+/*
+ * A header of the reply, during the callback only and only when it was
+ * answered; the first one of that name, NULL when there is none. Borrowed until
+ * the next call of this function.
+ */
+const char *http_reply_header(const struct http_request *request, const char *name);
+
+/*
+ * After the network changed or the host slept: later requests dial anew, with
+ * names looked up again and certificates read again. Kept connections close,
+ * those in use when their requests end.
+ */
 void http_drop_connections(struct http *http);
 
 struct http_stats {

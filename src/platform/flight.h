@@ -21,5 +21,4 @@ struct platform_flight {
 	struct buffer body;
 	size_t max_body;
 	int64_t timeout_ms, queued_at_ms;
-	struct error err; /* why it cannot be sent; kind ERROR_NONE: it can */
 };

@@ -98,7 +98,8 @@ struct platform {
 	struct loop *loop; /* borrowed */
 	struct http *http; /* borrowed */
 	struct platform_settings settings;
-	char *label; /* host and port, for logs and metrics */
+	char *label;                      /* host and port, for logs and metrics */
+	char *org_header, *origin_header; /* "Name: value", or NULL */
 	struct list queues[PLATFORM_CLASS_LAST + 1];
 	unsigned in_flight;
 	unsigned queued;
@@ -115,9 +116,12 @@ int platform_new(struct loop *loop, struct http *http, const struct platform_set
 void platform_free(struct platform *platform); /* all calls must have been stopped */
 
 void platform_call_init(struct platform_call *call, platform_done_fn on_done);
-/* The callback comes from the loop; when nothing can be begun it comes too, with ERROR_INTERNAL. */
-void platform_call_start(struct platform_call *call, struct platform *platform,
-			 const struct platform_spec *spec);
+/*
+ * The callback comes from the loop. Without memory nothing is begun: an error,
+ * and no callback. One that is under way is stopped first.
+ */
+int platform_call_start(struct platform_call *call, struct platform *platform,
+			const struct platform_spec *spec, struct error *err);
 void platform_call_stop(struct platform_call *call);
 bool platform_call_is_running(const struct platform_call *call);
 

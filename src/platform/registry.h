@@ -27,13 +27,13 @@ struct registry_join {
 	enum registry_way way;
 };
 
-void registry_register(struct platform_call *call, struct platform *platform,
-		       const struct registry_join *join);
+int registry_register(struct platform_call *call, struct platform *platform,
+		      const struct registry_join *join, struct error *err);
 /* The token in a register's reply, in secret memory, or NULL when there is none that is one. */
 char *registry_minted_token(const struct platform_reply *reply);
 
 struct registry_beat {
-	const char *id, *token;
+	const char *id, *name, *token;
 	int64_t uptime_s;
 	int32_t active_tasks;
 	double error_rate;
@@ -41,10 +41,10 @@ struct registry_beat {
 	int64_t timeout_ms;
 };
 
-void registry_heartbeat(struct platform_call *call, struct platform *platform,
-			const struct registry_beat *beat);
+int registry_heartbeat(struct platform_call *call, struct platform *platform,
+		       const struct registry_beat *beat, struct error *err);
 
-void registry_update_card(struct platform_call *call, struct platform *platform, const char *id,
-			  const char *token, const char *card, size_t card_len);
+int registry_update_card(struct platform_call *call, struct platform *platform, const char *id,
+			 const char *token, const char *card, size_t card_len, struct error *err);
 
 const char *registry_way_name(enum registry_way way);

@@ -10,8 +10,9 @@
 
 #include "platform/platform.h"
 
-void state_get(struct platform_call *call, struct platform *platform, const char *id,
-	       const char *token);
+/* name: the workspace's, for sentences. */
+int state_get(struct platform_call *call, struct platform *platform, const char *id,
+	      const char *name, const char *token, struct error *err);
 
 struct state_answer {
 	char status[41]; /* whatever string it is, cut */
@@ -23,11 +24,13 @@ int state_parse(const struct platform_reply *reply, const char *id, struct state
 		struct error *err);
 
 /* GET /workspaces/ID without a token. */
-void state_inquire(struct platform_call *call, struct platform *platform, const char *id);
+int state_inquire(struct platform_call *call, struct platform *platform, const char *id,
+		  const char *name, struct error *err);
 
 enum state_finding {
 	STATE_ALIVE,
-	STATE_GONE,    /* removed, or purged */
+	STATE_REMOVED, /* deleted, and kept as a memory */
+	STATE_ABSENT,  /* no such workspace: purged, or never there */
 	STATE_UNCLEAR, /* the platform is down or somebody else answers: nothing is known */
 };
 

@@ -26,7 +26,8 @@ enum lifecycle_event {
 	LIFECYCLE_ALIVE,  /* the platform knows us and means well */
 	LIFECYCLE_AIL,    /* it calls us degraded, or failed */
 	LIFECYCLE_PAUSE,  /* it calls us paused */
-	LIFECYCLE_LOSE,   /* the third failure in a row */
+	LIFECYCLE_FAIL,   /* a try came to nothing */
+	LIFECYCLE_LOSE,   /* the third one in a row */
 	LIFECYCLE_STRAY,  /* somebody else answers */
 	LIFECYCLE_REFUSE, /* it lives, and does not take our token; or we hold none */
 	LIFECYCLE_DELETE, /* deletion is certain */
@@ -35,16 +36,19 @@ enum lifecycle_event {
 	LIFECYCLE_EVENT_LAST = LIFECYCLE_LEAVE,
 };
 
+/*
+ * Starting what runs does nothing. The joining sequence begins by asking the
+ * platform for our state, so while it runs, or waits to run, the poll rests.
+ */
 enum lifecycle_action {
-	LIFECYCLE_BEAT = 1 << 0,    /* heartbeats on */
-	LIFECYCLE_HUSH = 1 << 1,    /* heartbeats off */
-	LIFECYCLE_WATCH = 1 << 2,   /* state polls on */
+	LIFECYCLE_BEAT = 1 << 0,    /* heartbeats, and secrets kept fresh */
+	LIFECYCLE_HUSH = 1 << 1,    /* neither */
+	LIFECYCLE_WATCH = 1 << 2,   /* state polls */
 	LIFECYCLE_REJOIN = 1 << 3,  /* the joining sequence, now */
 	LIFECYCLE_RETRY = 1 << 4,   /* the joining sequence, after a back-off */
 	LIFECYCLE_PATIENT = 1 << 5, /* the joining sequence, in minutes: a person has to act */
-	LIFECYCLE_FETCH = 1 << 6,   /* secrets and peers */
-	LIFECYCLE_SILENCE = 1 << 7, /* all traffic off */
-	LIFECYCLE_WIPE = 1 << 8,    /* secrets out of memory */
+	LIFECYCLE_SILENCE = 1 << 6, /* all traffic off */
+	LIFECYCLE_WIPE = 1 << 7,    /* secrets out of memory */
 };
 
 struct lifecycle_step {

@@ -29,8 +29,6 @@ struct peer {
 	char *direct_url;         /* what discovery said and our rules allow; or NULL */
 	int64_t direct_until_ms;  /* monotonic; 0: not discovered */
 	size_t json_at, json_len; /* its object in the book's json */
-	struct list waiters;      /* for a discovery in flight */
-	struct platform_call discovery;
 };
 
 struct peerbook {
@@ -43,6 +41,7 @@ struct peerbook {
 	char fetched_at[TIME_TEXT_SIZE];
 	struct platform_call call;
 	struct list waiters;
+	struct list discoveries;  /* in flight */
 	struct error *last_error; /* owned; NULL: none */
 	uint64_t n_fetches, n_failures;
 };

@@ -31,7 +31,11 @@ struct rotation {
 	struct list waiters;
 };
 
-/* Begins one, or joins the one under way. */
-int rotation_begin(struct workspace *workspace, struct waiter *waiter, struct error *err);
+/*
+ * Mints a token, or takes the one given; the waiter may be NULL. ERROR_CONFLICT
+ * while another change is under way.
+ */
+int rotation_begin(struct workspace *workspace, const char *given, size_t given_len,
+		   struct waiter *waiter, struct error *err);
 /* Its waiters get cancelled; the workspace's field becomes NULL. */
 void rotation_free(struct rotation *rotation);

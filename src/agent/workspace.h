@@ -42,7 +42,7 @@ enum workspace_step {
 	WORKSPACE_REGISTERS,
 	WORKSPACE_SHOWS,    /* update-card */
 	WORKSPACE_CHECKS,   /* GET state again: what did it make of us? */
-	WORKSPACE_INQUIRES, /* GET /workspaces/ID without a token, after a 401 */
+	WORKSPACE_INQUIRES, /* GET /workspaces/ID without a token: after a 401, or holding none */
 };
 
 struct workspace {
@@ -76,7 +76,6 @@ struct workspace {
 	struct backoff join_backoff, poll_backoff;
 	int64_t last_answer_ms; /* monotonic: the last time the platform took us as alive */
 	bool token_reread;      /* since the last good answer */
-	bool token_on_trial;    /* token.set: not yet proven */
 	struct list refresh_waiters, card_waiters, join_waiters;
 	unsigned refresh_left;       /* answers that a refresh still waits for */
 	struct error *refresh_error; /* owned; NULL: none */
@@ -117,13 +116,13 @@ int workspace_update_card(struct workspace *workspace, const char *card, size_t 
 void workspace_await_join(struct workspace *workspace, struct waiter *waiter);
 
 /*
- * Tries another token: it is used from now on, and stored once the platform has
- * taken it; when it is refused the old one is put back, and the waiter told.
+ * Proves another token, stores it and uses it from then on. When the platform
+ * does not take it, or cannot be asked, the old one stays and the waiter is told.
  */
 int workspace_set_token(struct workspace *workspace, const char *text, size_t len,
 			struct waiter *waiter, struct error *err);
 /* Mint, store, verify, switch, revoke the old one. Goes on when the waiter is cancelled. */
-void workspace_rotate_token(struct workspace *workspace, struct waiter *waiter);
+int workspace_rotate_token(struct workspace *workspace, struct waiter *waiter, struct error *err);
 
 /* A share of the report changed: event, and the next heartbeat says it. */
 void workspace_report_changed(struct workspace *workspace);

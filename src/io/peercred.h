@@ -14,8 +14,8 @@
 struct peercred {
 	uid_t uid;
 	gid_t gid;
-	pid_t pid;
-	int pidfd;     /* owned; -1 when the kernel has none (before 6.5) */
+	pid_t pid;     /* 0: in a pid namespace that we cannot see into */
+	int fd;        /* borrowed: the socket, to ask the kernel for a pidfd when needed */
 	gid_t *groups; /* owned; supplementary ones */
 	size_t n_groups;
 };
@@ -25,5 +25,8 @@ void peercred_fini(struct peercred *peer);
 
 bool peercred_in_group(const struct peercred *peer, gid_t gid);
 
-/* The systemd unit, for a log line: "cron.service", or "-"; returns dst. Reads /proc. */
+/*
+ * The systemd unit, for a log line: "cron.service", or "-" when there is none or
+ * the process has gone; returns dst. Reads /proc, and needs the socket still open.
+ */
 char *peercred_unit(const struct peercred *peer, char *dst, size_t dst_size);

@@ -2,24 +2,29 @@
 #pragma once
 
 /*
- * What we tell the service manager, and the journal. All of it is a no-op when
- * nobody asked (no NOTIFY_SOCKET), and none of it blocks.
+ * What we tell the service manager. All of it is a no-op when nobody asked (no
+ * NOTIFY_SOCKET), and none of it blocks: sd_notify() would, while the manager
+ * does not read.
+ *
+ * Each returns 0 when it was sent or nobody asked, and -errno when it was lost:
+ * -EAGAIN means that the manager is busy, and that trying again later helps.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/log.h"
 #include "io/loop.h"
 
-void notify_ready(const char *status);
-void notify_status(const char *status);
-void notify_reloading(void);
-void notify_stopping(const char *status);
+/* A status is one line, made so if it is not; it may be NULL. */
+int notify_ready(const char *status);
+int notify_status(const char *status);
+int notify_reloading(void); /* to be followed by notify_ready() */
+int notify_stopping(const char *status);
 
 /*
  * The watchdog is fed at half its interval, from the loop: a loop that does not
- * turn is not fed. is_well() may withhold it too (NULL: never).
+ * turn is not fed. is_well() may withhold it too (NULL: never). After a meal
+ * that was withheld or lost the next one is tried soon.
  */
 struct watchdog {
 	struct timer timer;
@@ -31,11 +36,3 @@ struct watchdog {
 void watchdog_start(struct watchdog *watchdog, struct loop *loop, bool (*is_well)(void *data),
 		    void *data);
 void watchdog_stop(struct watchdog *watchdog);
-
-/*
- * The journal's native protocol as a log sink: a datagram that is sent or lost,
- * where sd_journal_send() would wait for a journal that hangs. True when
- * standard error is the journal's, so that the sink should be used.
- */
-bool journal_is_ours(void);
-int journal_sink(const struct log_record *record);

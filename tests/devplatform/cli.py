@@ -18,8 +18,9 @@ from .tls import TlsError, good
 DESCRIPTION = """\
 A stand-in for the Molecule AI platform: listens on 127.0.0.1, keeps everything
 in memory, and misbehaves on demand. The first line printed is its URL; if no
-admin token was given, the second one is 'admin token: TOKEN'. It runs until
-SIGTERM or SIGINT."""
+admin token was given, the second one is 'admin token: TOKEN'. With --tls, the
+last one is 'plain: URL', the same platform without TLS. It runs until SIGTERM
+or SIGINT."""
 
 EPILOG = """\
 settings (KEY=VALUE, separated by commas; the number after '=' is the default):
@@ -86,8 +87,13 @@ def main(argv: list[str] | None = None) -> int:
     except (OSError, TlsError) as error:
         print(f"devplatform: cannot start: {error}", file=sys.stderr)
         return 1
-    lines = server.url + "\n" + (f"admin token: {options.admin_token}\n" if generated else "")
-    sys.stdout.write(lines)
+    lines = [server.url]
+    if generated:
+        lines.append(f"admin token: {options.admin_token}")
+    if wrap:
+        # For whoever does not trust ca.pem yet, and for /_dev/.
+        lines.append(f"plain: {server.listen(None).url}")
+    sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
     stopping.wait()
     server.stop()

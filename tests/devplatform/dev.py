@@ -81,6 +81,9 @@ class Dev:
         self.agents: dict[str, agents.Agent] = {}
 
     def respond(self, request: Request, connection: Connection) -> Response:
+        if request.header("origin"):
+            # Whoever sends this is a web page, and has no business here.
+            return json_response(403, {"error": "/_dev/ is not for browsers"})
         name, *rest = request.path.removeprefix("/_dev/").split("/")
         handler = _handlers.get((request.method, name))
         if handler is None:
@@ -257,6 +260,8 @@ def _set(call: DevCall, row: Workspace, name: str, value: Any) -> None:
         table = call.server.platform.store.rows("unreadable secrets", row.id)
         table.clear()
         table.update(dict.fromkeys(value, True))
+    elif name == "status":
+        call.server.platform.set_status(row, str(value), f"WORKSPACE_{str(value).upper()}")
     elif name == "id" or name in _TIMES or not hasattr(row, name):
         raise Failed(400, f"{name} cannot be set")
     else:

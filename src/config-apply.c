@@ -63,10 +63,11 @@ static int unknown_key(const struct setting_table *table, const char *key, struc
 
 	for (const struct config_section_kind *kind = config_sections; kind->name; kind++)
 		if (setting_find(kind->table, key))
-			return error_set(err, ERROR_CONFIG, EINVAL,
-					 "\"%s\" does not belong here: write it in %s", shown,
-					 kind->table != &workspace_settings_table ? kind->name
-										  : "a workspace");
+			return error_set(
+				err, ERROR_CONFIG, EINVAL,
+				"\"%s\" does not belong here: write it in [%s]%s", shown,
+				kind->name,
+				kind->table == &workspace_settings_table ? " or a workspace" : "");
 
 	return error_set(err, ERROR_CONFIG, EINVAL,
 			 "unknown key \"%s\": see agentd.conf(5) for those there are", shown);

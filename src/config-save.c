@@ -16,32 +16,46 @@
 
 #define PIECE_MAX 120 /* bytes of a value in one line; inih takes 197 with the key */
 
-static int print_keys(const struct setting_table *table, const void *object, struct buffer *out)
+/* A value of several lines goes on in indented ones, as in a file. */
+static void print_value(const struct setting *setting, const void *object, struct buffer *out)
 {
-	setting_for_each(setting, table)
-	{
-		(void)buffer_printf(out, "%s = ", setting->name);
-		(void)setting_print(setting, object, out);
-		(void)buffer_append_char(out, '\n');
-	}
+	AUTO(buffer_fini) struct buffer value = BUFFER_INIT(AGENT_CARD_MAX);
+	const char *p;
 
-	return out->failed;
+	(void)setting_print(setting, object, &value);
+	if (value.failed || !buffer_len(&value))
+		return;
+
+	(void)buffer_printf(out, "%s = ", setting->name);
+	p = buffer_at(&value);
+	for (size_t i = 0; i < buffer_len(&value); i++) {
+		(void)buffer_append_char(out, p[i]);
+		if (p[i] == '\n')
+			(void)buffer_append_text(out, "  ");
+	}
+	(void)buffer_append_char(out, '\n');
+}
+
+static void print_keys(const struct setting_table *table, const void *object, unsigned without,
+		       struct buffer *out)
+{
+	setting_for_each(setting, table) if (!(setting->flags & without))
+		print_value(setting, object, out);
+	(void)buffer_append_char(out, '\n');
 }
 
 int config_dump(const struct config *config, struct buffer *out)
 {
 	for (const struct config_section_kind *kind = config_sections; kind->name; kind++) {
 		(void)buffer_printf(out, "[%s]\n", kind->name);
-		(void)print_keys(kind->table, (const char *)config + kind->offset, out);
-		(void)buffer_append_char(out, '\n');
+		print_keys(kind->table, (const char *)config + kind->offset, SETTING_OWN, out);
 	}
 
 	for (size_t i = 0; i < config->agent.n_workspaces; i++) {
 		const struct workspace_settings *settings = &config->agent.workspaces[i];
 
 		(void)buffer_printf(out, "[workspace %s]\n", settings->name);
-		(void)print_keys(&workspace_settings_table, settings, out);
-		(void)buffer_append_char(out, '\n');
+		print_keys(&workspace_settings_table, settings, 0, out);
 	}
 
 	return out->failed;

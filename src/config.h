@@ -61,7 +61,7 @@ DEFINE_AUTO(struct config *, config_free);
 int config_parse(const char *path, const char *name, const char *bytes, size_t len,
 		 struct config **ret, struct error *err);
 
-/* Appends everything as files would say it. Nothing in it is secret. */
+/* Appends all that is set, for a person to look at. Nothing in it is secret. */
 int config_dump(const struct config *config, struct buffer *out);
 
 /*

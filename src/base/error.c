@@ -49,6 +49,7 @@ static const struct error_meaning meanings[] = {
 	[ERROR_CONFIG] = { -32603, 78, ERROR_RETRY_NO, "config" },
 };
 
+#undef error_set
 int error_set(struct error *err, enum error_kind kind, int errnum, const char *format, ...)
 {
 	va_list args;

@@ -80,6 +80,11 @@ int error_set(struct error *err, enum error_kind kind, int errnum, const char *f
  */
 void error_keep(struct error **slot, const struct error *err);
 
+#ifdef __clang_analyzer__
+/* It sees one file at a time, and would think that this might be 0. */
+#define error_set(...) ((error_set)(__VA_ARGS__), -1)
+#endif
+
 /* Puts "what: " before the sentence that is there. */
 void error_prefix(struct error *err, const char *format, ...) PRINTF(2, 3);
 

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * curl on libev: one timer, one watcher a socket. curl is called from watchers
+ * only and never from inside its own callbacks; after each call all that it
+ * finished is taken out of it before anybody hears of it.
+ */
+
+#include "io/http-multi.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "io/http.h"
+
+/*
+ * Connections that are kept, over all origins: the platform's few and some
+ * peers'. curl walks them all once a second, and each costs a server something.
+ */
+#define HTTP_KEPT_CONNECTIONS 32
+
+/*
+ * All connections: each is a file descriptor, and while its name is looked up a
+ * thread. What is above waits, under its deadline.
+ */
+#define HTTP_CONNECTIONS 512
+
+struct http_socket {
+	struct ev_io io;
+	struct http_multi *multi; /* borrowed */
+	struct list node;
+};
+
+static void http_multi_act(struct http_multi *multi, curl_socket_t fd, int ready)
+{
+	CURLMsg *message;
+	int n;
+
+	(void)curl_multi_socket_action(multi->handle, fd, ready, &n);
+
+	while ((message = curl_multi_info_read(multi->handle, &n))) {
+		CURL *easy = message->easy_handle;
+		CURLcode code = message->data.result;
+
+		if (message->msg != CURLMSG_DONE)
+			continue;
+
+		/* This ends the message, too. */
+		http_multi_remove(multi, easy);
+		multi->on_done(easy, code);
+	}
+}
+
+static void http_multi_on_io(struct ev_loop *ev, struct ev_io *io, int events)
+{
+	struct http_socket *socket = container_of(io, struct http_socket, io);
+	int ready = 0;
+
+	if (events & EV_READ)
+		ready |= CURL_CSELECT_IN;
+	if (events & EV_WRITE)
+		ready |= CURL_CSELECT_OUT;
+	http_multi_act(socket->multi, io->fd, ready);
+	/* Careful: the socket may be gone. */
+}
+
+static void http_multi_on_timer(struct timer *timer)
+{
+	http_multi_act(container_of(timer, struct http_multi, timer), CURL_SOCKET_TIMEOUT, 0);
+}
+
+static void http_socket_free(struct http_socket *socket)
+{
+	ev_io_stop(socket->multi->loop->ev, &socket->io);
+	list_remove(&socket->node);
+	free(socket);
+}
+
+static struct http_socket *http_socket_new(struct http_multi *multi, curl_socket_t fd)
+{
+	struct http_socket *socket = calloc(1, sizeof(*socket));
+
+	if (!socket)
+		return NULL;
+
+	socket->multi = multi;
+	ev_io_init(&socket->io, http_multi_on_io, fd, 0);
+	list_append(&multi->sockets, &socket->node);
+	(void)curl_multi_assign(multi->handle, fd, socket);
+	return socket;
+}
+
+static int http_multi_on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *known)
+{
+	struct http_multi *multi = context;
+	struct http_socket *socket = known;
+	int events = 0;
+
+	if (what == CURL_POLL_REMOVE) {
+		if (socket)
+			http_socket_free(socket);
+		return 0;
+	}
+
+	if (!socket)
+		socket = http_socket_new(multi, fd);
+	/* An error would end all transfers; unwatched, this one ends at its deadline. */
+	if (!socket)
+		return 0;
+
+	if (what & CURL_POLL_IN)
+		events |= EV_READ;
+	if (what & CURL_POLL_OUT)
+		events |= EV_WRITE;
+	ev_io_stop(multi->loop->ev, &socket->io);
+	ev_io_modify(&socket->io, events);
+	ev_io_start(multi->loop->ev, &socket->io);
+	return 0;
+}
+
+/* 0 is a timer too: to act from in here would be to call curl from inside curl. */
+static int http_multi_on_timeout(CURLM *handle, long timeout_ms, void *context)
+{
+	struct http_multi *multi = context;
+
+	if (timeout_ms < 0)
+		timer_stop(&multi->timer);
+	else
+		timer_start(&multi->timer, timeout_ms);
+	return 0;
+}
+
+static bool http_multi_set_up(struct http_multi *multi)
+{
+	CURLM *handle = multi->handle;
+	bool failed = false;
+
+	failed |= curl_multi_setopt(handle, CURLMOPT_SOCKETFUNCTION, http_multi_on_socket);
+	failed |= curl_multi_setopt(handle, CURLMOPT_SOCKETDATA, multi);
+	failed |= curl_multi_setopt(handle, CURLMOPT_TIMERFUNCTION, http_multi_on_timeout);
+	failed |= curl_multi_setopt(handle, CURLMOPT_TIMERDATA, multi);
+	failed |= curl_multi_setopt(handle, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+	failed |= curl_multi_setopt(handle, CURLMOPT_MAX_HOST_CONNECTIONS,
+				    (long)HTTP_ORIGIN_CONNECTIONS);
+	failed |= curl_multi_setopt(handle, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)HTTP_CONNECTIONS);
+	failed |= curl_multi_setopt(handle, CURLMOPT_MAXCONNECTS, (long)HTTP_KEPT_CONNECTIONS);
+	return !failed;
+}
+
+struct http_multi *http_multi_new(struct loop *loop, http_multi_done_fn on_done)
+{
+	struct http_multi *multi = calloc(1, sizeof(*multi));
+
+	if (!multi)
+		return NULL;
+
+	multi->loop = loop;
+	multi->on_done = on_done;
+	timer_init(&multi->timer, loop, http_multi_on_timer);
+	list_init(&multi->sockets);
+	list_init(&multi->node);
+	multi->handle = curl_multi_init();
+	if (!multi->handle || !http_multi_set_up(multi)) {
+		http_multi_free(multi);
+		return NULL;
+	}
+	return multi;
+}
+
+void http_multi_free(struct http_multi *multi)
+{
+	if (!multi)
+		return;
+
+	/* Closes the connections, whose sockets it has us forget. */
+	(void)curl_multi_cleanup(multi->handle);
+	list_for_each_safe (node, &multi->sockets)
+		http_socket_free(container_of(node, struct http_socket, node));
+	timer_stop(&multi->timer);
+	list_remove(&multi->node);
+	free(multi);
+}
+
+int http_multi_add(struct http_multi *multi, CURL *easy)
+{
+	CURLMcode code = curl_multi_add_handle(multi->handle, easy);
+
+	if (code != CURLM_OK)
+		return code == CURLM_OUT_OF_MEMORY ? -ENOMEM : -EIO;
+
+	multi->n_easy++;
+	return 0;
+}
+
+void http_multi_remove(struct http_multi *multi, CURL *easy)
+{
+	(void)curl_multi_remove_handle(multi->handle, easy);
+	multi->n_easy--;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * A curl multi handle on the loop: which sockets to watch, when to call, what
+ * is done. It knows nothing of requests.
+ */
+
+#include <curl/curl.h>
+
+#include "base/list.h"
+#include "io/loop.h"
+
+/* curl has let go of the easy handle; called outside of curl. */
+typedef void (*http_multi_done_fn)(CURL *easy, CURLcode code);
+
+struct http_multi {
+	CURLM *handle; /* owned */
+	struct loop *loop;
+	struct timer timer;  /* when curl wants to be called though no socket is ready */
+	struct list sockets; /* those that curl has us watch */
+	struct list node;    /* for the owner */
+	unsigned n_easy;
+	http_multi_done_fn on_done;
+};
+
+struct http_multi *http_multi_new(struct loop *loop, http_multi_done_fn on_done);
+void http_multi_free(struct http_multi *multi); /* when all easy handles are out of it */
+
+/* 0 or -errno. */
+int http_multi_add(struct http_multi *multi, CURL *easy);
+/* Never calls back: for one that is to end before curl has ended it. */
+void http_multi_remove(struct http_multi *multi, CURL *easy);

@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One transfer of libcurl: options, callbacks, outcome. libcurl's defaults grew
+ * over decades and serve a command line; what is set here is what a daemon with
+ * tokens needs, each with its reason.
+ */
+
+#include "io/http-transfer.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include "io/http-envelope.h"
+
+/*
+ * A connection that rested longer is not used again: servers and balancers
+ * close theirs after 60 s or more, and a request that crosses with such a close
+ * is lost. A heartbeat every 30 s still finds its connection.
+ */
+#define HTTP_CONNECTION_REST_S 50
+
+/* A connection in constant use is replaced as well, or DNS would never be asked again. */
+#define HTTP_CONNECTION_LIFE_S 600
+
+#define HTTP_DNS_CACHE_S 60
+#define HTTP_PROBE_S 30 /* TCP keep-alive: a request may wait minutes for its reply */
+
+/* curl's own time-out comes after ours, and would show that ours failed. */
+#define HTTP_BACKSTOP_MS 1000
+
+static const struct {
+	CURLoption option;
+	long value;
+} http_always[] = {
+	{ CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1 },
+	{ CURLOPT_HTTP09_ALLOWED, 0 },
+	{ CURLOPT_FOLLOWLOCATION, 0 }, /* would take the token along */
+	{ CURLOPT_DISALLOW_USERNAME_IN_URL, 1 },
+	{ CURLOPT_NETRC, CURL_NETRC_IGNORED },
+	{ CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2 },
+	{ CURLOPT_SUPPRESS_CONNECT_HEADERS, 1 }, /* a proxy's are not the reply's */
+	{ CURLOPT_NOSIGNAL, 1 },
+	{ CURLOPT_QUICK_EXIT, 1 }, /* or ending a transfer waits for its name look-up */
+	{ CURLOPT_TCP_NODELAY, 1 },
+	{ CURLOPT_TCP_KEEPALIVE, 1 },
+	{ CURLOPT_TCP_KEEPIDLE, HTTP_PROBE_S },
+	{ CURLOPT_TCP_KEEPINTVL, HTTP_PROBE_S },
+	{ CURLOPT_BUFFERSIZE, 16384 },
+	{ CURLOPT_MAXAGE_CONN, HTTP_CONNECTION_REST_S },
+	{ CURLOPT_MAXLIFETIME_CONN, HTTP_CONNECTION_LIFE_S },
+	{ CURLOPT_DNS_CACHE_TIMEOUT, HTTP_DNS_CACHE_S },
+};
+
+struct http_transfer *http_transfer_new(void)
+{
+	struct http_transfer *transfer = calloc(1, sizeof(*transfer));
+
+	if (!transfer)
+		return NULL;
+
+	list_init(&transfer->node);
+	transfer->easy = curl_easy_init();
+	transfer->url = curl_url();
+	if (!transfer->easy || !transfer->url) {
+		http_transfer_free(transfer);
+		return NULL;
+	}
+	return transfer;
+}
+
+void http_transfer_free(struct http_transfer *transfer)
+{
+	if (!transfer)
+		return;
+
+	timer_stop(&transfer->deadline);
+	curl_easy_cleanup(transfer->easy);
+	curl_url_cleanup(transfer->url);
+	http_envelope_free(transfer->envelope);
+	buffer_fini(&transfer->body);
+	free(transfer);
+}
+
+void http_transfer_reset(struct http_transfer *transfer)
+{
+	struct buffer body;
+
+	timer_stop(&transfer->deadline);
+	curl_easy_reset(transfer->easy);
+	(void)curl_url_set(transfer->url, CURLUPART_URL, NULL, 0);
+	http_envelope_free(transfer->envelope);
+	buffer_reset(&transfer->body);
+	body = transfer->body;
+
+	*transfer = (struct http_transfer){
+		.easy = transfer->easy,
+		.url = transfer->url,
+		.body = body,
+	};
+	list_init(&transfer->node);
+}
+
+void http_transfer_judge(struct http_transfer *transfer, enum http_outcome verdict, const char *why)
+{
+	if (transfer->verdict_why)
+		return;
+
+	transfer->verdict = verdict;
+	transfer->verdict_why = why;
+}
+
+static long http_transfer_n_sent(const struct http_transfer *transfer)
+{
+	long n = 0;
+
+	(void)curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &n);
+	return n;
+}
+
+bool http_transfer_was_sent(const struct http_transfer *transfer)
+{
+	return transfer->sent ||
+	       (transfer->n_before >= 0 && http_transfer_n_sent(transfer) > transfer->n_before);
+}
+
+static curl_socket_t http_on_dial(void *context, curlsocktype purpose,
+				  struct curl_sockaddr *address)
+{
+	struct http_transfer *transfer = context;
+
+	if (transfer->may_dial && !transfer->may_dial(&address->addr, transfer->may_dial_context)) {
+		transfer->not_dialled = true;
+		return CURL_SOCKET_BAD;
+	}
+
+	transfer->dialled = true;
+	/* Not curl's own socket(): that one would be inherited by children. */
+	return socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		      address->protocol);
+}
+
+/* The address of a connection as curl tells it. */
+static bool http_read_address(const char *ip, int port, struct sockaddr_storage *ret)
+{
+	struct sockaddr_in *in = (struct sockaddr_in *)ret;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret;
+
+	*ret = (struct sockaddr_storage){ 0 };
+	if (inet_pton(AF_INET, ip, &in->sin_addr) == 1) {
+		in->sin_family = AF_INET;
+		in->sin_port = htons((uint16_t)port);
+		return true;
+	}
+	if (inet_pton(AF_INET6, ip, &in6->sin6_addr) == 1) {
+		in6->sin6_family = AF_INET6;
+		in6->sin6_port = htons((uint16_t)port);
+		return true;
+	}
+	return false;
+}
+
+static bool http_may_use(const struct http_transfer *transfer, const char *ip, int port)
+{
+	struct sockaddr_storage address;
+
+	if (!transfer->may_dial)
+		return true;
+
+	return http_read_address(ip, port, &address) &&
+	       transfer->may_dial((struct sockaddr *)&address, transfer->may_dial_context);
+}
+
+/* The connection stands and the request is about to be sent, perhaps not for the first time. */
+static int http_on_send(void *context, char *ip, char *local_ip, int port, int local_port)
+{
+	struct http_transfer *transfer = context;
+
+	if (!http_may_use(transfer, ip, port)) {
+		http_transfer_judge(transfer, HTTP_REFUSED, "this address may not be called");
+		return CURL_PREREQFUNC_ABORT;
+	}
+
+	transfer->sent = http_transfer_was_sent(transfer);
+	if (transfer->sent && !transfer->idempotent) {
+		http_transfer_judge(transfer, HTTP_BROKEN,
+				    "connection closed without a reply; not sent a second time");
+		return CURL_PREREQFUNC_ABORT;
+	}
+
+	transfer->n_before = http_transfer_n_sent(transfer); /* CONNECT to a proxy */
+	return CURL_PREREQFUNC_OK;
+}
+
+static bool is_field(const char *line, size_t len, const char *name)
+{
+	size_t name_len = strlen(name);
+
+	return len > name_len && line[name_len] == ':' && strncasecmp(line, name, name_len) == 0;
+}
+
+/* Whether a Content-Encoding is none. */
+static bool is_identity(const char *line, size_t len)
+{
+	const char *value = line + strlen("Content-Encoding:");
+	const char *end = line + len;
+
+	while (value < end && isspace((unsigned char)*value))
+		value++;
+	while (end > value && isspace((unsigned char)end[-1]))
+		end--;
+
+	return (size_t)(end - value) == strlen("identity") &&
+	       strncasecmp(value, "identity", strlen("identity")) == 0;
+}
+
+/*
+ * What curl would let pass: two lengths, or a length and chunks, are how replies
+ * are smuggled; and what was encoded unasked would be handed on as it is.
+ */
+static void http_note_field(struct http_transfer *transfer, const char *line, size_t len)
+{
+	if (is_field(line, len, "Content-Length")) {
+		if (transfer->has_length || transfer->has_encoding)
+			http_transfer_judge(transfer, HTTP_BROKEN,
+					    "reply has more than one length");
+		transfer->has_length = true;
+	} else if (is_field(line, len, "Transfer-Encoding")) {
+		if (transfer->has_length)
+			http_transfer_judge(transfer, HTTP_BROKEN,
+					    "reply has more than one length");
+		transfer->has_encoding = true;
+	} else if (is_field(line, len, "Content-Encoding") && !is_identity(line, len)) {
+		http_transfer_judge(transfer, HTTP_BROKEN,
+				    "reply is encoded, which was not asked for");
+	}
+}
+
+/* Each line of the head; the status line comes first, an empty one last. */
+static void http_note_line(struct http_transfer *transfer, const char *line, size_t len)
+{
+	switch (transfer->head) {
+	case HTTP_HEAD_NONE:
+		transfer->is_interim =
+			len > strlen("HTTP/1.1 ") && line[strlen("HTTP/1.1 ")] == '1';
+		transfer->has_length = transfer->has_encoding = false;
+		transfer->head = HTTP_HEAD_FIELDS;
+		break;
+	case HTTP_HEAD_FIELDS:
+		if (line[0] != '\r' && line[0] != '\n')
+			http_note_field(transfer, line, len);
+		else
+			transfer->head = transfer->is_interim ? HTTP_HEAD_NONE : HTTP_HEAD_ENDED;
+		break;
+	case HTTP_HEAD_ENDED: /* a trailer */
+		break;
+	}
+}
+
+static size_t http_on_head(char *line, size_t size, size_t n, void *context)
+{
+	struct http_transfer *transfer = context;
+	size_t len = size * n;
+
+	if (!len)
+		return 0;
+
+	if (len > HTTP_HEADERS_MAX - transfer->head_bytes)
+		http_transfer_judge(transfer, HTTP_TOO_LARGE, "reply has too many headers");
+	else
+		http_note_line(transfer, line, len);
+	if (transfer->verdict_why)
+		return CURL_WRITEFUNC_ERROR;
+
+	transfer->head_bytes += len;
+	return len;
+}
+
+static size_t http_on_body(char *bytes, size_t size, size_t n, void *context)
+{
+	struct http_transfer *transfer = context;
+	size_t len = size * n;
+
+	if (len > transfer->max_body - buffer_len(&transfer->body)) {
+		http_transfer_judge(transfer, HTTP_TOO_LARGE, "reply is too large");
+		return CURL_WRITEFUNC_ERROR;
+	}
+
+	if (buffer_append(&transfer->body, bytes, len) < 0) {
+		http_transfer_judge(transfer, HTTP_BROKEN, "no memory for the reply");
+		return CURL_WRITEFUNC_ERROR;
+	}
+	return len;
+}
+
+static bool http_set_always(struct http_transfer *transfer)
+{
+	CURL *easy = transfer->easy;
+	bool failed = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(http_always); i++)
+		failed |= curl_easy_setopt(easy, http_always[i].option, http_always[i].value);
+
+	failed |= curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+	failed |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->why);
+	failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, http_on_dial);
+	failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
+	failed |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, http_on_send);
+	failed |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
+	failed |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, http_on_head);
+	failed |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+	failed |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, http_on_body);
+	failed |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+	return !failed;
+}
+
+static bool http_set_method(struct http_transfer *transfer, const struct http_spec *spec)
+{
+	const struct http_envelope *envelope = transfer->envelope;
+	CURL *easy = transfer->easy;
+	bool is_post = strcmp(spec->method, "POST") == 0;
+	bool failed = false;
+
+	if (is_post || spec->body) {
+		failed |= curl_easy_setopt(easy, CURLOPT_POST, 1L);
+		failed |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+					   (curl_off_t)envelope->body_len);
+		failed |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, envelope->body);
+	}
+	if (!is_post && (spec->body || strcmp(spec->method, "GET") != 0))
+		failed |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, spec->method);
+	failed |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, &envelope->headers[0]);
+	return !failed;
+}
+
+static bool http_set_spec(struct http_transfer *transfer, const struct http_spec *spec)
+{
+	CURL *easy = transfer->easy;
+	/* curl counts in int, and takes no connect timeout of 0 for one. */
+	int64_t all_ms = MIN(spec->timeout_ms, (int64_t)INT_MAX - HTTP_BACKSTOP_MS);
+	int64_t connect_ms = spec->connect_timeout_ms ? spec->connect_timeout_ms : all_ms;
+	bool failed = false;
+
+	failed |= curl_easy_setopt(easy, CURLOPT_CURLU, transfer->url);
+	failed |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR,
+				   spec->allow_http ? "http,https" : "https");
+	failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(all_ms + HTTP_BACKSTOP_MS));
+	failed |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+				   (long)MIN(MAX(connect_ms, (int64_t)1), (int64_t)INT_MAX));
+	failed |= curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE,
+				   (curl_off_t)MIN(spec->max_body, (size_t)INT64_MAX));
+
+	/* Both, or the environment is asked. */
+	failed |= curl_easy_setopt(easy, CURLOPT_PROXY, spec->proxy ? spec->proxy : "");
+	failed |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+
+	if (spec->ca_file) {
+		failed |= curl_easy_setopt(easy, CURLOPT_CAINFO, spec->ca_file);
+		/* Or the system's would be trusted as well. */
+		failed |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+	}
+	return !failed;
+}
+
+static int http_parse_url(struct http_transfer *transfer, const struct http_spec *spec,
+			  struct error *err)
+{
+	char *scheme = NULL;
+	CURLUcode code;
+	bool is_https;
+
+	code = curl_url_set(transfer->url, CURLUPART_URL, spec->url, CURLU_DISALLOW_USER);
+	if (code)
+		return error_set(err, ERROR_INVALID_PARAMS, EINVAL, "cannot use the URL: %s",
+				 curl_url_strerror(code));
+
+	code = curl_url_get(transfer->url, CURLUPART_SCHEME, &scheme, 0);
+	if (code)
+		return error_set(err, ERROR_INVALID_PARAMS, EINVAL, "cannot use the URL: %s",
+				 curl_url_strerror(code));
+
+	is_https = strcmp(scheme, "https") == 0;
+	if (!is_https && !(spec->allow_http && strcmp(scheme, "http") == 0)) {
+		curl_free(scheme);
+		return error_set(err, ERROR_NOT_PERMITTED, EPERM, "the URL is not one of https%s",
+				 spec->allow_http ? " or http" : "");
+	}
+
+	curl_free(scheme);
+	return 0;
+}
+
+int http_transfer_prepare(struct http_transfer *transfer, const struct http_spec *spec,
+			  struct error *err)
+{
+	int r;
+
+	r = http_parse_url(transfer, spec, err);
+	if (r < 0)
+		return r;
+
+	r = http_envelope_new(spec, &transfer->envelope, err);
+	if (r < 0)
+		return r;
+
+	transfer->idempotent =
+		strcmp(spec->method, "POST") != 0 && strcmp(spec->method, "PATCH") != 0;
+	transfer->max_body = spec->max_body;
+	/* One more, for a NUL behind it. */
+	transfer->body.limit = MIN(spec->max_body, SIZE_MAX - 1) + 1;
+	transfer->n_before = -1;
+	if (!spec->proxy) {
+		transfer->may_dial = spec->may_dial;
+		transfer->may_dial_context = spec->may_dial_context;
+	}
+
+	if (!http_set_always(transfer) || !http_set_method(transfer, spec) ||
+	    !http_set_spec(transfer, spec))
+		return error_set(err, ERROR_INTERNAL, ENOMEM, "cannot set up a request: %m");
+
+	return 0;
+}
+
+static enum http_outcome http_outcome_of(CURLcode code, bool sent)
+{
+	switch (code) {
+	case CURLE_OK:
+		return HTTP_ANSWERED;
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+		return HTTP_UNRESOLVED;
+	case CURLE_COULDNT_CONNECT:
+	case CURLE_PROXY:
+		return HTTP_UNREACHABLE;
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_CIPHER:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_CRL_BADFILE:
+	case CURLE_SSL_ISSUER_ERROR:
+	case CURLE_SSL_INVALIDCERTSTATUS:
+	case CURLE_SSL_CLIENTCERT:
+	case CURLE_SSL_ENGINE_NOTFOUND:
+	case CURLE_SSL_ENGINE_SETFAILED:
+	case CURLE_SSL_ENGINE_INITFAILED:
+	case CURLE_USE_SSL_FAILED:
+		return HTTP_UNTRUSTED;
+	case CURLE_OPERATION_TIMEDOUT:
+		return HTTP_TIMED_OUT;
+	case CURLE_FILESIZE_EXCEEDED:
+		return HTTP_TOO_LARGE;
+	case CURLE_OUT_OF_MEMORY:
+	case CURLE_FAILED_INIT:
+	case CURLE_URL_MALFORMAT:
+	case CURLE_NOT_BUILT_IN:
+	case CURLE_BAD_FUNCTION_ARGUMENT:
+	case CURLE_UNSUPPORTED_PROTOCOL: /* a reply in HTTP/0.9 is that, too */
+		return sent ? HTTP_BROKEN : HTTP_REFUSED;
+	default:
+		return HTTP_BROKEN;
+	}
+}
+
+/* Gives the verdict, if nobody did yet, where curl's code is not the whole truth. */
+static void http_transfer_judge_end(struct http_transfer *transfer)
+{
+	bool has_head = transfer->head == HTTP_HEAD_ENDED;
+
+	if (transfer->code == CURLE_OK && !has_head)
+		http_transfer_judge(transfer, HTTP_BROKEN, "connection closed amid the headers");
+	/* A header over curl's own limit of 100 KB is "out of memory" to it. */
+	else if (transfer->code == CURLE_OUT_OF_MEMORY && !has_head &&
+		 http_transfer_was_sent(transfer))
+		http_transfer_judge(transfer, HTTP_TOO_LARGE, "no room for the reply's headers");
+	else if (transfer->code == CURLE_OK && buffer_append_char(&transfer->body, '\0') < 0)
+		http_transfer_judge(transfer, HTTP_BROKEN, "no memory for the reply");
+	else if (transfer->code == CURLE_COULDNT_CONNECT && transfer->not_dialled &&
+		 !transfer->dialled)
+		http_transfer_judge(transfer, HTTP_REFUSED, "this address may not be called");
+}
+
+static const char *http_field(const struct http_transfer *transfer, const char *name)
+{
+	struct curl_header *header;
+
+	if (curl_easy_header(transfer->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+		return NULL;
+
+	return header->value;
+}
+
+void http_transfer_result(struct http_transfer *transfer, char why[static CURL_ERROR_SIZE],
+			  struct http_result *result)
+{
+	const char *words = transfer->why[0] ? transfer->why : curl_easy_strerror(transfer->code);
+	bool sent = http_transfer_was_sent(transfer);
+	long status = 0;
+
+	http_transfer_judge_end(transfer);
+	*result = (struct http_result){ .body = "", .content_type = "", .sent = sent };
+	if (transfer->verdict_why) {
+		result->outcome = transfer->verdict;
+		words = transfer->verdict_why;
+	} else {
+		result->outcome = http_outcome_of(transfer->code, sent);
+	}
+
+	if (result->outcome != HTTP_ANSWERED) {
+		result->why = error_quote(why, CURL_ERROR_SIZE, words, strlen(words));
+		return;
+	}
+
+	(void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	result->status = (int)status;
+	result->body = buffer_at(&transfer->body);
+	result->body_len = buffer_len(&transfer->body) - 1;
+	result->content_type = http_field(transfer, "Content-Type");
+	if (!result->content_type)
+		result->content_type = "";
+	result->retry_after = http_field(transfer, "Retry-After");
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * What a request takes while it is in flight: an easy handle with its options,
+ * a copy of what is sent, what has come back, and in the end the outcome. It is
+ * used again for later requests; a request that rests has none.
+ */
+
+#include <curl/curl.h>
+
+#include "io/http-multi.h"
+#include "io/http.h"
+
+/* How far the reply's head has come. */
+enum http_head {
+	HTTP_HEAD_NONE, /* no status line yet, or but of an interim reply */
+	HTTP_HEAD_FIELDS,
+	HTTP_HEAD_ENDED,
+};
+
+struct http_transfer {
+	struct http_request *request; /* borrowed */
+	struct http_multi *multi;     /* borrowed; NULL: curl does not have it */
+	struct list node;             /* for the owner */
+	struct timer deadline;
+	int64_t began_ms;
+	CURLcode code; /* what curl says of the end */
+
+	CURL *easy;                     /* owned, as are all that follow */
+	CURLU *url;                     /* parsed once, for us and for curl */
+	struct http_envelope *envelope; /* headers and body of the request */
+	struct buffer body;             /* of the reply */
+
+	bool idempotent;
+	http_may_dial_fn may_dial; /* NULL: what the spec allows, or a proxy dials */
+	void *may_dial_context;
+	bool dialled, not_dialled; /* some address was, some other one must not be */
+	bool sent;                 /* in an attempt before this one */
+	long n_before;             /* bytes that were sent before the request proper */
+
+	size_t max_body;
+	size_t head_bytes;
+	enum http_head head;
+	bool is_interim, has_length, has_encoding;
+
+	enum http_outcome verdict; /* ours, over curl's, when why is set */
+	const char *verdict_why;
+	char why[CURL_ERROR_SIZE]; /* curl's */
+};
+
+struct http_transfer *http_transfer_new(void);
+void http_transfer_free(struct http_transfer *transfer);
+
+/* Makes it ready to be added to a multi. */
+int http_transfer_prepare(struct http_transfer *transfer, const struct http_spec *spec,
+			  struct error *err);
+/* Wipes and forgets all of a request. */
+void http_transfer_reset(struct http_transfer *transfer);
+
+/* For an end that curl does not know of. The first one stands. */
+void http_transfer_judge(struct http_transfer *transfer, enum http_outcome verdict,
+			 const char *why);
+
+bool http_transfer_was_sent(const struct http_transfer *transfer);
+
+/* why has room for the sentence; result points into it and into the transfer. */
+void http_transfer_result(struct http_transfer *transfer, char why[static CURL_ERROR_SIZE],
+			  struct http_result *result);

@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Requests: their life, their connections, and what they never do. Which
+ * replies are taken is in test-http-reply.c.
+ */
+#include "io/http.h"
+
+#include <arpa/inet.h>
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "lib/test.h"
+#include "loopback.h"
+
+#define TOKEN "tok-3n_S3cret.42"
+
+static unsigned count(const char *text, const char *what)
+{
+	unsigned n = 0;
+
+	for (const char *p = text; (p = strstr(p, what)); p += strlen(what))
+		n++;
+	return n;
+}
+
+TEST(sends_what_it_is_told_and_nothing_else)
+{
+	const char *const headers[] = { "X-Workspace-ID: w1", "X-Org: o1", NULL };
+	struct probe probe = { 0 };
+	struct http_spec spec;
+
+	set_up();
+	SERVER(server, { OK_REPLY });
+	spec = spec_for(&server);
+	spec.method = "POST";
+	spec.headers = headers;
+	spec.bearer = TOKEN;
+	spec.body = "{\"a\":1}";
+	spec.body_len = 7;
+	probe_start(&probe, &spec);
+	finish();
+	CHECK_INT(probe.result.status, 200);
+	CHECK(strncmp(server.request, "POST /path HTTP/1.1\r\n", 21) == 0);
+	CHECK_INT(count(server.request, "\r\nAuthorization: Bearer " TOKEN "\r\n"), 1);
+	CHECK_INT(count(server.request, TOKEN), 1);
+	CHECK_INT(count(server.request, "\r\nUser-Agent: molecule-agentd/"), 1);
+	CHECK_INT(count(server.request, "\r\nAccept: application/json\r\n"), 1);
+	CHECK_INT(count(server.request, "\r\nContent-Type: application/json\r\n"), 1);
+	CHECK_INT(count(server.request, "\r\nContent-Length: 7\r\n"), 1);
+	CHECK_INT(count(server.request, "\r\nX-Workspace-ID: w1\r\n"), 1);
+	CHECK_INT(count(server.request, "\r\nX-Org: o1\r\n"), 1);
+	CHECK_INT(count(server.request, "\r\nHost: "), 1);
+	CHECK_INT(count(strstr(server.request, "\r\n\r\n"), "{\"a\":1}"), 1);
+	/* The request line and nine fields: no Expect, no Accept-Encoding, no Origin. */
+	CHECK_INT(count(server.request, "\r\n"), 10);
+	server_close(&server);
+	tear_down();
+}
+
+TEST(a_caller_may_have_its_own_accept_and_content_type)
+{
+	const char *const headers[] = { "accept: text/event-stream", "Content-Type: text/plain",
+					NULL };
+	struct probe probe = { 0 };
+	struct http_spec spec;
+
+	set_up();
+	SERVER(server, { OK_REPLY });
+	spec = spec_for(&server);
+	spec.method = "PUT";
+	spec.headers = headers;
+	spec.body = "x";
+	spec.body_len = 1;
+	probe_start(&probe, &spec);
+	finish();
+	CHECK_INT(count(server.request, "ccept: "), 1);
+	CHECK_INT(count(server.request, "Content-Type: "), 1);
+	CHECK(strstr(server.request, "\r\naccept: text/event-stream\r\n"));
+	CHECK(strncmp(server.request, "PUT /path ", 10) == 0);
+	server_close(&server);
+	tear_down();
+}
+
+TEST(a_large_body_is_sent_without_asking_first)
+{
+	AUTO(free) char *body = calloc(1, 3000);
+	struct probe probe = { 0 };
+	struct http_spec spec;
+
+	set_up();
+	SERVER(server, { OK_REPLY });
+	spec = spec_for(&server);
+	spec.method = "POST";
+	spec.body = memset(body, 'b', 3000);
+	spec.body_len = 3000;
+	probe_start(&probe, &spec);
+	memset(body, 'x', 3000); /* it was borrowed until start returned */
+	finish();
+	CHECK_INT(probe.result.status, 200);
+	CHECK_INT(strspn(strstr(server.request, "\r\n\r\n") + 4, "b"), 3000);
+	server_close(&server);
+	tear_down();
+}
+
+static void check_without_body(const char *method, unsigned n_lengths)
+{
+	char start[32];
+	struct probe probe = { 0 };
+	struct http_spec spec;
+
+	set_up();
+	SERVER(server, { OK_REPLY });
+	spec = spec_for(&server);
+	spec.method = method;
+	probe_start(&probe, &spec);
+	finish();
+	(void)snprintf(start, sizeof(start), "%s /path HTTP/1.1\r\n", method);
+	CHECK(strncmp(server.request, start, strlen(start)) == 0);
+	CHECK_INT(count(server.request, "Content-Type"), 0);
+	CHECK_INT(count(server.request, "Content-Length: 0\r\n"), n_lengths);
+	CHECK_TEXT(probe.body, "{}");
+	server_close(&server);
+	tear_down();
+}
+
+TEST(a_request_without_body_has_no_content_type)
+{
+	check_without_body("GET", 0);
+	check_without_body("DELETE", 0);
+	check_without_body("POST", 1);
+}
+
+static void check_refused(struct http_spec *spec, const char *what)
+{
+	struct http_request request;
+	struct error err = { 0 };
+
+	http_request_init(&request, NULL);
+	CHECK(http_request_start(&request, http, spec, &err) < 0);
+	if (!strstr(err.text, what))
+		test_fail(__FILE__, __LINE__, "\"%s\" has no \"%s\"", err.text, what);
+	CHECK(!http_request_in_flight(&request));
+	http_request_stop(&request);
+}
+
+TEST(refuses_urls_that_it_should_not_call)
+{
+	static const char *const bad[] = {
+		"",
+		"nonsense",
+		"127.0.0.1/x",
+		"file:///etc/passwd",
+		"ftp://h/",
+		"gopher://h/",
+		"http://",
+		"http://h:99999/",
+		"http://a b/",
+		"http://u:p@h/",
+		"https://u@h/",
+		"unix:/run/x",
+		"http://h/\r\nX: y",
+		"https://h/\x01",
+	};
+	struct http_spec spec = { .method = "GET", .timeout_ms = 1000, .allow_http = true };
+
+	set_up();
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		spec.url = bad[i];
+		check_refused(&spec, "URL");
+	}
+	spec.allow_http = false;
+	spec.url = "http://127.0.0.1:1/";
+	check_refused(&spec, "not one of https");
+	CHECK_INT(http_stats(http)->started, 0);
+	tear_down();
+}
+
+TEST(refuses_headers_that_would_be_two)
+{
+	const char *headers[] = { NULL, NULL };
+	static const char *const bad[] = {
+		"X: y\r\nZ: a", "X: y\n", "X", ": y", "A B: c", "X: \x7f"
+	};
+	struct http_spec spec = { .method = "GET", .url = "https://h/", .headers = headers };
+
+	set_up();
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		headers[0] = bad[i];
+		check_refused(&spec, "header number 1");
+	}
+	spec.headers = NULL;
+	spec.bearer = "a\r\nX: y";
+	check_refused(&spec, "token");
+	spec.bearer = "";
+	check_refused(&spec, "token");
+	spec.bearer = NULL;
+	spec.method = "GET / HTTP/1.1\r\nX: y\r\n\r\n";
+	check_refused(&spec, "method");
+	tear_down();
+}
+
+TEST(a_closed_port_is_unreachable)
+{
+	struct probe probe = { 0 };
+	struct http_spec spec;
+
+	set_up();
+	SERVER(server, { OK_REPLY });
+	spec = spec_for(&server);
+	server_close(&server);
+	probe_start(&probe, &spec);
+	finish();
+	CHECK_INT(probe.result.outcome, HTTP_UNREACHABLE);
+	CHECK(!probe.result.sent);
+	CHECK_INT(probe.result.status, 0);
+	CHECK_INT(http_stats(http)->failed, 1);
+	tear_down();
+}
+
+TEST(a_server_that_speaks_no_tls_is_not_trusted)
+{
+	char url[80];
+	struct probe probe = { 0 };
+	struct http_spec spec;
+
+	set_up();
+	SERVER(server, { "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", 0, CLOSE });
+	spec = spec_for(&server);
+	(void)snprintf(url, sizeof(url), "https://127.0.0.1:%u/", ntohs(server.address.sin_port));
+	spec.url = url;
+	spec.bearer = TOKEN;
+	probe_start(&probe, &spec);
+	finish();
+	CHECK_INT(probe.result.outcome, HTTP_UNTRUSTED);
+	CHECK(!probe.result.sent);
+	CHECK(strstr(probe.why, "SSL"));
+	server_close(&server);
+	tear_down();
+}
+
+TEST(a_request_ends_at_its_deadline)
+{
+	struct probe probe = { 0 };
+	struct http_spec spec;
+
+	set_up();
+	SERVER(server, { NULL });
+	spec = spec_for(&server);
+	spec.timeout_ms = 50;
+	probe_start(&probe, &spec);
+	finish();
+	CHECK_INT(probe.result.outcome, HTTP_TIMED_OUT);
+	CHECK(probe.result.sent);
+	CHECK(probe.result.elapsed_ms >= 50);
+	CHECK_TEXT(probe.why, "no whole reply in time");
+	server_close(&server);
+	tear_down();
+}
+
+TEST(a_request_that_waits_for_a_connection_ends_at_its_deadline_unsent)
+{
+	struct probe probes[HTTP_ORIGIN_CONNECTIONS + 1] = { 0 };
+	struct http_spec spec;
+
+	set_up();
+	SERVER(server, { NULL });
+	spec = spec_for(&server);
+	spec.timeout_ms = 80;
+	for (size_t i = 0; i < ARRAY_LEN(probes); i++)
+		probe_start(&probes[i], &spec);
+	finish();
+	for (size_t i = 0; i < ARRAY_LEN(probes); i++) {
+		CHECK_INT(probes[i].result.outcome, HTTP_TIMED_OUT);
+		CHECK_INT(probes[i].result.sent, i < HTTP_ORIGIN_CONNECTIONS);
+	}
+	CHECK_TEXT(probes[HTTP_ORIGIN_CONNECTIONS].why, "not connected in time");
+	server_close(&server);
+	tear_down();
+}
+
+TEST(a_redirect_is_an_answer)
+{
+	char reply[160];
+	struct probe probe = { 0 };
+	struct http_spec spec;
+
+	set_up();
+	SERVER(elsewhere, { OK_REPLY });
+	(void)snprintf(reply, sizeof(reply),
+		       "HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n",
+		       elsewhere.url);
+	SERVER(server, { reply });
+	spec = spec_for(&server);
+	spec.bearer = TOKEN;
+	probe_start(&probe, &spec);
+	finish();
+	CHECK_INT(probe.result.outcome, HTTP_ANSWERED);
+	CHECK_INT(probe.result.status, 302);
+	CHECK_INT(elsewhere.n_accepted, 0);
+	server_close(&server);
+	server_close(&elsewhere);
+	tear_down();
+}
+
+static void set_proxies(const char *url, const char *except)
+{
+	static const char *const names[] = { "http_proxy", "https_proxy", "all_proxy",
+					     "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		CHECK_INT(setenv(names[i], url, 1), 0);
+	CHECK_INT(setenv("no_proxy", except, 1), 0);
+	CHECK_INT(setenv("NO_PROXY", except, 1), 0);
+}
+
+TEST(the_environment_has_no_say_in_proxies)
+{
+	struct probe probe = { 0 };
+	struct http_spec spec;
+
+	set_up();
+	SERVER(proxy, { OK_REPLY });
+	SERVER(server, { OK_REPLY });
+	set_proxies(proxy.url, "");
+	fetch(&probe, &server);
+	CHECK_INT(proxy.n_accepted, 0);
+	CHECK_INT(server.n_requests, 1);
+
+	/* Nor does it take away the one that is given. */
+	set_proxies("", "*");
+	spec = spec_for(&server);
+	spec.proxy = proxy.url;
+	probe_start(&probe, &spec);
+	finish();
+	CHECK_INT(proxy.n_requests, 1);
+	CHECK_INT(server.n_requests, 1);
+	CHECK(strncmp(proxy.request, "GET http://127.0.0.1:", 21) == 0);
+	server_close(&server);
+	server_close(&proxy);
+	tear_down();
+}
+
+TEST(a_proxy_that_is_asked_to_connect_sees_no_token)
+{
+	struct probe probe = { 0 };
+	struct http_spec spec;
+
+	set_up();
+	SERVER(proxy, { "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n" });
+	spec = spec_for(&proxy);
+	spec.proxy = proxy.url;
+	spec.url = "https://platform.invalid/";
+	spec.bearer = TOKEN;
+	probe_start(&probe, &spec);
+	finish();
+	CHECK(strncmp(proxy.request, "CONNECT platform.invalid:443 ", 29) == 0);
+	CHECK_INT(count(proxy.request, TOKEN), 0);
+	CHECK(probe.result.outcome != HTTP_ANSWERED);
+	CHECK(!probe.result.sent);
+	server_close(&proxy);
+	tear_down();
+}
+
+TEST(netrc_has_no_say)
+{
+	FILE *file = fopen(".netrc", "w");
+	struct probe probe = { 0 };
+
+	CHECK(file);
+	(void)fputs("default login me password " TOKEN "\n", file);
+	CHECK_INT(fclose(file), 0);
+	CHECK_INT(setenv("HOME", ".", 1), 0);
+	set_up();
+	SERVER(server, { OK_REPLY });
+	fetch(&probe, &server);
+	CHECK_INT(count(server.request, "Authorization"), 0);
+	server_close(&server);
+	tear_down();
+}
+
+static unsigned n_asked;
+
+static bool dial_nothing(const struct sockaddr *address, void *context)
+{
+	const struct sockaddr_in *in = (const void *)address;
+	const struct server *server = context;
+
+	n_asked++;
+	CHECK_INT(in->sin_family, AF_INET);
+	CHECK_INT(in->sin_addr.s_addr, server->address.sin_addr.s_addr);
+	CHECK_INT(in->sin_port, server->address.sin_port);
+	return false;
+}
+
+TEST(an_address_that_may_not_be_dialled_is_not)
+{
+	struct probe probe = { 0 };
+	struct http_spec spec;
+
+	set_up();
+	SERVER(server, { OK_REPLY });
+	spec = spec_for(&server);
+	spec.may_dial = dial_nothing;
+	spec.may_dial_context = &server;
+	probe_start(&probe, &spec);
+	finish();
+	CHECK_INT(probe.result.outcome, HTTP_REFUSED);
+	CHECK_INT(n_asked, 1);
+
+	/* Nor is a connection used that others may have. */
+	fetch(&probe, &server);
+	CHECK_INT(server.n_accepted, 1);
+	probe_start(&probe, &spec);
+	finish();
+	CHECK_INT(probe.result.outcome, HTTP_REFUSED);
+	CHECK(!probe.result.sent);
+	CHECK_INT(server.n_requests, 1);
+	server_close(&server);
+	tear_down();
+}
+
+/* Name resolution as the tests need it: libcurl finds this one before libc's. */
+static sem_t released;
+static unsigned n_resolving;
+
+__attribute__((visibility("default"))) int getaddrinfo(const char *node, const char *service,
+						       const struct addrinfo *hints,
+						       struct addrinfo **ret)
+{
+	int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+
+	if (strcmp(node, "slow.test") == 0) {
+		__atomic_add_fetch(&n_resolving, 1, __ATOMIC_SEQ_CST);
+		(void)sem_wait(&released);
+		return EAI_AGAIN;
+	}
+	if (strcmp(node, "unknown.test") == 0)
+		return EAI_NONAME;
+
+	*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+	return real(strcmp(node, "known.test") == 0 ? "127.0.0.1" : node, service, hints, ret);
+}
+
+TEST(an_unknown_name_is_unresolved)
+{
+	struct probe probe = { 0 };
+	struct http_spec spec = { .method = "GET", .url = "https://unknown.test/" };
+
+	set_up();
+	spec.timeout_ms = 20000;
+	probe_start(&probe, &spec);
+	finish();
+	CHECK_INT(probe.result.outcome, HTTP_UNRESOLVED);
+	CHECK(!probe.result.sent);
+	tear_down();
+}
+
+TEST(a_slow_name_server_does_not_stop_the_loop)
+{
+	struct probe slow[2] = { 0 }, quick = { 0 };
+	struct http_spec spec = { .method = "GET", .url = "https://slow.test/", .timeout_ms = 50 };
+
+	CHECK_INT(sem_init(&released, 0, 0), 0);
+	set_up();
+	SERVER(server, { OK_REPLY });
+	probe_start(&slow[0], &spec);
+	probe_start(&slow[1], &spec);
+	probe_start(&quick, &(struct http_spec){ .method = "GET",
+						 .url = server.url,
+						 .max_body = 1000,
+						 .timeout_ms = 20000,
+						 .allow_http = true });
+	finish();
+	CHECK_INT(quick.result.status, 200);
+	CHECK_INT(slow[0].result.outcome, HTTP_TIMED_OUT);
+	CHECK_INT(slow[1].result.outcome, HTTP_TIMED_OUT);
+	CHECK(!slow[0].result.sent);
+
+	/* One that is stopped does not wait for it either, nor does the end of all. */
+	spec.timeout_ms = 20000;
+	probe_start(&slow[0], &spec);
+	n_waiting = 0;
+	while (__atomic_load_n(&n_resolving, __ATOMIC_SEQ_CST) < 3)
+		turn();
+	http_request_stop(&slow[0].request);
+	server_close(&server);
+	tear_down();
+	for (int i = 0; i < 3; i++)
+		CHECK_INT(sem_post(&released), 0);
+}
+
+static void check_cloexec(struct server *server)
+{
+	struct sockaddr_in peer;
+	unsigned n = 0;
+
+	for (int fd = 0; fd < 100; fd++) {
+		socklen_t len = sizeof(peer);
+
+		if (getpeername(fd, (struct sockaddr *)&peer, &len) < 0 ||
+		    peer.sin_port != server->address.sin_port)
+			continue;
+		n++;
+		CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	}
+	CHECK_INT(n, 1);
+}
+
+TEST(no_child_inherits_a_connection)
+{
+	struct probe probe = { 0 };
+
+	set_up();
+	SERVER(server, { OK_REPLY });
+	server.on_request = check_cloexec;
+	fetch(&probe, &server);
+	CHECK_INT(server.n_requests, 1);
+	server_close(&server);
+	tear_down();
+}
+
+TEST(every_outcome_has_a_name)
+{
+	for (int i = HTTP_ANSWERED; i <= HTTP_REFUSED; i++)
+		CHECK(strcmp(http_outcome_name((enum http_outcome)i), "unknown") != 0);
+}

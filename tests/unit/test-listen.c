@@ -27,8 +27,9 @@ static int n_accepted;
 static mode_t mode_at_birth;
 
 /* Looks at the file before anybody else can have done anything to it. */
-__attribute__((visibility("default"))) int bind(int fd, const struct sockaddr *address,
-						socklen_t len)
+int watch_bind(int fd, const struct sockaddr *address, socklen_t len) __asm__("bind");
+
+int watch_bind(int fd, const struct sockaddr *address, socklen_t len)
 {
 	struct sockaddr_un un = { 0 };
 	struct stat st;
@@ -355,7 +356,7 @@ static int take_all(int fds[], int max)
 	CHECK_INT(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	while (n < max && (fds[n] = dup(0)) >= 0)
 		n++;
-	CHECK(n < max);
+	CHECK(n > 0 && n < max);
 	return n;
 }
 

@@ -12,8 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <systemd/sd-login.h>
-
 #include "base/util.h"
 #include "lib/test.h"
 
@@ -35,12 +33,15 @@ static int find_unit(const char *name, char **ret)
 	return 0;
 }
 
-__attribute__((visibility("default"))) int sd_pid_get_unit(pid_t pid, char **ret)
+int find_system_unit(pid_t pid, char **ret) __asm__("sd_pid_get_unit");
+int find_user_unit(pid_t pid, char **ret) __asm__("sd_pid_get_user_unit");
+
+int find_system_unit(pid_t pid, char **ret)
 {
 	return find_unit(unit, ret);
 }
 
-__attribute__((visibility("default"))) int sd_pid_get_user_unit(pid_t pid, char **ret)
+int find_user_unit(pid_t pid, char **ret)
 {
 	return find_unit(user_unit, ret);
 }

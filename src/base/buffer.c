@@ -128,8 +128,10 @@ int buffer_printf(struct buffer *buffer, const char *format, ...)
 	if (len < 0)
 		return buffer->failed = -EINVAL;
 
-	/* vsnprintf() wants a byte for the NUL, which does not count. */
+	/* vsnprintf() wants a byte for the NUL, which does not count against the limit. */
+	buffer->limit++;
 	r = buffer_make_room(buffer, (size_t)len + 1);
+	buffer->limit--;
 	if (r < 0)
 		return r;
 

@@ -11,7 +11,8 @@ class Clock:
         self.shift_s = 0.0
 
     def now(self) -> float:
-        return time.time() + self.shift_s
+        """In whole microseconds, so that a time survives being printed and read."""
+        return round(time.time() + self.shift_s, 6)
 
     def unix_ms(self) -> int:
         return int(self.now() * 1000)

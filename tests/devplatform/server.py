@@ -40,7 +40,7 @@ class Listener:
         self._socket: socket.socket | None = None
         self._connections: set[Connection] = set()
         self._lock = threading.Lock()
-        self.open()
+        self.open(patience_s=0.0)
 
     @property
     def secure(self) -> bool:
@@ -54,10 +54,10 @@ class Listener:
     def is_open(self) -> bool:
         return self._socket is not None
 
-    def open(self) -> None:
+    def open(self, *, patience_s: float = REOPEN_S) -> None:
         if self._socket:
             return
-        deadline = time.monotonic() + REOPEN_S
+        deadline = time.monotonic() + patience_s
         while True:
             listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -66,7 +66,7 @@ class Listener:
                 break
             except OSError:
                 listening.close()
-                if not self.main or time.monotonic() > deadline:
+                if time.monotonic() >= deadline:
                     raise
                 time.sleep(0.05)
         listening.listen(BACKLOG)

@@ -50,3 +50,15 @@ TEST(every_kind_has_a_name_and_codes_go_there_and_back)
 	}
 	CHECK_INT(error_from_code(-1), ERROR_INTERNAL);
 }
+
+TEST(the_same_call_is_worth_repeating_when_something_says_so)
+{
+	CHECK(error_is_retryable(&(struct error){ .kind = ERROR_UNAVAILABLE }));
+	CHECK(!error_is_retryable(&(struct error){ .kind = ERROR_FORBIDDEN, .retry_after_ms = 1 }));
+	CHECK(!error_is_retryable(&(struct error){ .kind = ERROR_PAUSED }));
+	CHECK(error_is_retryable(&(struct error){ .kind = ERROR_PAUSED, .retry_after_ms = 1 }));
+	CHECK(!error_is_retryable(&(struct error){ .kind = ERROR_PLATFORM, .http_status = 404 }));
+	CHECK(error_is_retryable(&(struct error){ .kind = ERROR_PLATFORM, .http_status = 502 }));
+	CHECK(!error_is_retryable(&(struct error){
+		.kind = ERROR_UNKNOWN_OUTCOME, .http_status = 502, .retry_after_ms = 1 }));
+}

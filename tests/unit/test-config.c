@@ -197,7 +197,7 @@ TEST(the_manual_has_every_key_with_its_default)
 			(void)snprintf(head, sizeof(head), "\n*%s* = ", setting->name);
 			at = strstr(page, head);
 			if (!at)
-				CHECK_TEXT(NULL, setting->name);
+				test_fail(__FILE__, __LINE__, "there is no %s", setting->name);
 
 			/* Up to the next key: its default, in words a test can find. */
 			end = strstr(at + 1, "\n*");

@@ -44,39 +44,101 @@ static const char *example(enum url_kind kind)
 	abort();
 }
 
-static bool has_part(CURLU *parts, CURLUPart part)
+static int no_memory(struct error *err)
+{
+	return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory for a URL");
+}
+
+/* *ret is NULL when there is no such part. */
+static int get_part(CURLU *parts, CURLUPart part, char **ret, struct error *err)
+{
+	CURLUcode code = curl_url_get(parts, part, ret, 0);
+
+	if (code == CURLUE_OUT_OF_MEMORY)
+		return no_memory(err);
+
+	if (code != CURLUE_OK)
+		*ret = NULL;
+	return 0;
+}
+
+/* Refuses a URL that has this part. */
+static int without(CURLU *parts, CURLUPart part, const char *sentence, struct error *err)
 {
 	AUTO(curl_text_free) char *text = NULL;
+	int r;
 
-	return curl_url_get(parts, part, &text, 0) == CURLUE_OK && text;
+	r = get_part(parts, part, &text, err);
+	if (r < 0)
+		return r;
+
+	/* There always is a path. */
+	return text && !(part == CURLUPART_PATH && strcmp(text, "/") == 0) ? refuse(err, sentence)
+									   : 0;
 }
 
-static bool has_path(CURLU *parts)
-{
-	AUTO(curl_text_free) char *path = NULL;
-
-	return curl_url_get(parts, CURLUPART_PATH, &path, 0) == CURLUE_OK && strcmp(path, "/") != 0;
-}
-
-static bool takes_scheme(CURLU *parts, enum url_kind kind)
+static int check_scheme(CURLU *parts, enum url_kind kind, struct error *err)
 {
 	AUTO(curl_text_free) char *scheme = NULL;
+	int r;
 
-	if (curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK)
-		return false;
+	r = get_part(parts, CURLUPART_SCHEME, &scheme, err);
+	if (r < 0)
+		return r;
 
-	if (kind == URL_PROXY && (!strcasecmp(scheme, "socks5") || !strcasecmp(scheme, "socks5h")))
-		return true;
+	if (scheme && kind == URL_PROXY &&
+	    (!strcasecmp(scheme, "socks5") || !strcasecmp(scheme, "socks5h")))
+		return 0;
 
-	return !strcasecmp(scheme, "http") || !strcasecmp(scheme, "https");
+	if (scheme && (!strcasecmp(scheme, "http") || !strcasecmp(scheme, "https")))
+		return 0;
+
+	return refuse(err, example(kind));
+}
+
+static int check_parts(CURLU *parts, enum url_kind kind, struct error *err)
+{
+	static const struct {
+		CURLUPart part;
+		const char *sentence;
+	} forbidden[] = {
+		{ CURLUPART_USER,
+		  "a URL must not hold a user or password: others may read this file" },
+		{ CURLUPART_PASSWORD,
+		  "a URL must not hold a user or password: others may read this file" },
+		{ CURLUPART_QUERY, "leave out what begins with ? or #" },
+		{ CURLUPART_FRAGMENT, "leave out what begins with ? or #" },
+		{ CURLUPART_ZONEID,
+		  "an address with a zone (%eth0) means something else on each host: "
+		  "write a global address or a name" },
+	};
+	int r;
+
+	r = check_scheme(parts, kind, err);
+	if (r < 0)
+		return r;
+
+	for (size_t i = 0; i < ARRAY_LEN(forbidden); i++) {
+		r = without(parts, forbidden[i].part, forbidden[i].sentence, err);
+		if (r < 0)
+			return r;
+	}
+
+	return kind == URL_BASE ? 0 : without(parts, CURLUPART_PATH, example(kind), err);
 }
 
 /* A host of visible ASCII, in lower case. */
 static int lower_host(CURLU *parts, struct error *err)
 {
 	AUTO(curl_text_free) char *host = NULL;
+	CURLUcode code;
+	int r;
 
-	if (curl_url_get(parts, CURLUPART_HOST, &host, 0) != CURLUE_OK || !host[0])
+	r = get_part(parts, CURLUPART_HOST, &host, err);
+	if (r < 0)
+		return r;
+
+	if (!host || !host[0])
 		return refuse(err, "there is no host in this URL");
 
 	for (char *p = host; *p; p++) {
@@ -87,30 +149,11 @@ static int lower_host(CURLU *parts, struct error *err)
 			*p = (char)(*p - 'A' + 'a');
 	}
 
-	if (curl_url_set(parts, CURLUPART_HOST, host, 0) != CURLUE_OK)
+	code = curl_url_set(parts, CURLUPART_HOST, host, 0);
+	if (code == CURLUE_OUT_OF_MEMORY)
+		return no_memory(err);
+	if (code != CURLUE_OK)
 		return refuse(err, "the host in this URL is no host name");
-
-	return 0;
-}
-
-static int check_parts(CURLU *parts, enum url_kind kind, struct error *err)
-{
-	if (!takes_scheme(parts, kind))
-		return refuse(err, example(kind));
-
-	if (has_part(parts, CURLUPART_USER) || has_part(parts, CURLUPART_PASSWORD))
-		return refuse(err, "a URL must not hold a user or password: "
-				   "others may read this file");
-
-	if (has_part(parts, CURLUPART_QUERY) || has_part(parts, CURLUPART_FRAGMENT))
-		return refuse(err, "leave out what begins with ? or #");
-
-	if (has_part(parts, CURLUPART_ZONEID))
-		return refuse(err, "an address with a zone (%eth0) means something else on each "
-				   "host: write a global address or a name");
-
-	if (kind != URL_BASE && has_path(parts))
-		return refuse(err, example(kind));
 
 	return 0;
 }
@@ -122,6 +165,28 @@ static bool is_visible_ascii(const char *text)
 			return false;
 
 	return true;
+}
+
+static int split(const char *text, enum url_kind kind, CURLU **ret, struct error *err)
+{
+	AUTO(curl_url_free) CURLU *parts = curl_url();
+	CURLUcode code;
+
+	if (!parts)
+		return no_memory(err);
+
+	/* curl would guess a scheme. */
+	if (!strstr(text, "://"))
+		return refuse(err, example(kind));
+
+	code = curl_url_set(parts, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME);
+	if (code == CURLUE_OUT_OF_MEMORY)
+		return no_memory(err);
+	if (code != CURLUE_OK)
+		return refuse(err, example(kind));
+
+	*ret = TAKE(parts);
+	return 0;
 }
 
 int url_canonical(const char *text, enum url_kind kind, char **ret, struct error *err)
@@ -139,13 +204,9 @@ int url_canonical(const char *text, enum url_kind kind, char **ret, struct error
 	if (!is_visible_ascii(text))
 		return refuse(err, "a URL has neither blanks nor letters beyond ASCII");
 
-	parts = curl_url();
-	if (!parts)
-		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory for a URL");
-
-	if (!strstr(text, "://") ||
-	    curl_url_set(parts, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
-		return refuse(err, example(kind));
+	r = split(text, kind, &parts, err);
+	if (r < 0)
+		return r;
 
 	r = check_parts(parts, kind, err);
 	if (r < 0)
@@ -155,8 +216,9 @@ int url_canonical(const char *text, enum url_kind kind, char **ret, struct error
 	if (r < 0)
 		return r;
 
+	/* All parts are good, so only memory can be missing. */
 	if (curl_url_get(parts, CURLUPART_URL, &url, CURLU_NO_DEFAULT_PORT) != CURLUE_OK)
-		return refuse(err, example(kind));
+		return no_memory(err);
 
 	len = strlen(url);
 	while (len && url[len - 1] == '/')
@@ -164,7 +226,7 @@ int url_canonical(const char *text, enum url_kind kind, char **ret, struct error
 
 	copy = strndup(url, len);
 	if (!copy)
-		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory for a URL");
+		return no_memory(err);
 
 	*ret = copy;
 	return 0;

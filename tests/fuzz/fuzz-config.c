@@ -4,13 +4,8 @@
  * configuration or a sentence that says why not; what is there can be said.
  */
 
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
 #include "config.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+#include "fuzz.h"
 
 static void ignore(const char *section, const char *key, bool needs_restart, void *context)
 {
@@ -34,9 +29,8 @@ static void parse(const char *name, const char *text, size_t len)
 	int r;
 
 	r = config_parse("fuzz.conf", name, text, len, &config, &err);
-	if ((r < 0) != (err.text[0] != '\0') || (r < 0) == (config != NULL))
-		abort();
-
+	REQUIRE((r < 0) == (err.text[0] != '\0'));
+	REQUIRE((r == 0) == (config != NULL));
 	if (config)
 		say(config);
 }

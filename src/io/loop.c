@@ -45,7 +45,7 @@ static void loop_run_deferred(struct loop *loop)
 	struct list marker, *node;
 
 	list_append(&loop->deferred, &marker);
-	while ((node = list_pop(&loop->deferred)) != &marker) {
+	while ((node = list_pop(&loop->deferred)) && node != &marker) {
 		struct loop_work *work = container_of(node, struct loop_work, node);
 
 		work->fn(work);

@@ -39,7 +39,6 @@ static struct http_transfer *http_request_detach(struct http_request *request)
 	request->http->stats.in_flight--;
 	request->http = NULL;
 	list_remove(&transfer->node);
-	timer_stop(&transfer->deadline);
 	return transfer;
 }
 
@@ -96,9 +95,10 @@ static void http_deliver(struct loop_work *work)
 	}
 }
 
-/* The transfer is out of curl; what became of it is known. */
+/* The transfer is out of curl; what became of it is known, and stays. */
 static void http_end(struct http *http, struct http_transfer *transfer)
 {
+	timer_stop(&transfer->deadline);
 	/* A multi that was retired has waited for this. */
 	if (transfer->multi != http->multi && !transfer->multi->n_easy)
 		loop_defer(http->loop, &http->sweep);
@@ -121,10 +121,6 @@ static void http_on_curl_done(CURL *easy, CURLcode code)
 static void http_on_deadline(struct timer *timer)
 {
 	struct http_transfer *transfer = container_of(timer, struct http_transfer, deadline);
-
-	/* It may be done, and its callback about to come. */
-	if (!transfer->multi)
-		return;
 
 	http_transfer_judge(transfer, HTTP_TIMED_OUT,
 			    http_transfer_was_sent(transfer) ? "no whole reply in time"

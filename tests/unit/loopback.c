@@ -118,8 +118,11 @@ static void conn_on_readable(struct ev_loop *ev, struct ev_io *io, int events)
 {
 	struct conn *conn = container_of(io, struct conn, io);
 	struct server *server = conn->server;
-	size_t room = sizeof(conn->request) - 1 - conn->request_len, len;
-	ssize_t n = recv(io->fd, conn->request + conn->request_len, room, 0);
+	size_t room = sizeof(conn->request) - 1 - MIN(conn->request_len, sizeof(conn->request) - 1);
+	char rest[65536]; /* of a long body, only the length counts */
+	ssize_t n = recv(io->fd, room ? conn->request + conn->request_len : rest,
+			 room ? room : sizeof(rest), 0);
+	size_t len;
 
 	if (n <= 0) {
 		conn_close(conn);
@@ -127,7 +130,7 @@ static void conn_on_readable(struct ev_loop *ev, struct ev_io *io, int events)
 	}
 
 	conn->request_len += (size_t)n;
-	conn->request[conn->request_len] = '\0';
+	conn->request[MIN(conn->request_len, sizeof(conn->request) - 1)] = '\0';
 	len = request_len(conn->request, conn->request_len);
 	/* What is not HTTP at all (a TLS handshake) is answered, too. */
 	if (!len && conn->request[0] != 0x16)

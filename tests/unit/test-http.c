@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "lib/test.h"
 #include "loopback.h"
@@ -88,22 +89,55 @@ TEST(a_caller_may_have_its_own_accept_and_content_type)
 
 TEST(a_large_body_is_sent_without_asking_first)
 {
-	AUTO(free) char *body = calloc(1, 3000);
+	const size_t len = 3 << 20;
+	AUTO(free) char *body = malloc(len);
 	struct probe probe = { 0 };
 	struct http_spec spec;
 
+	CHECK(body);
 	set_up();
 	SERVER(server, { OK_REPLY });
 	spec = spec_for(&server);
 	spec.method = "POST";
-	spec.body = memset(body, 'b', 3000);
-	spec.body_len = 3000;
+	spec.body = memset(body, 'b', len);
+	spec.body_len = len;
 	probe_start(&probe, &spec);
-	memset(body, 'x', 3000); /* it was borrowed until start returned */
+	memset(body, 'x', len); /* it was borrowed until start returned */
 	finish();
 	CHECK_INT(probe.result.status, 200);
-	CHECK_INT(strspn(strstr(server.request, "\r\n\r\n") + 4, "b"), 3000);
+	CHECK_INT(count(server.request, "Expect"), 0);
+	CHECK(strspn(strstr(server.request, "\r\n\r\n") + 4, "b") > 3000);
 	server_close(&server);
+	tear_down();
+}
+
+TEST(nothing_of_a_request_shows_in_the_next)
+{
+	const char *const headers[] = { "X-Mine: 1", NULL };
+	struct probe probe = { 0 };
+	struct http_spec spec;
+
+	set_up();
+	SERVER(proxy, { OK_REPLY });
+	SERVER(server, { OK_REPLY });
+	spec = spec_for(&server);
+	spec.method = "PATCH";
+	spec.headers = headers;
+	spec.bearer = TOKEN;
+	spec.body = "{\"a\":1}";
+	spec.body_len = 7;
+	spec.proxy = proxy.url;
+	probe_start(&probe, &spec);
+	finish();
+	CHECK_INT(count(proxy.request, TOKEN), 1);
+
+	fetch(&probe, &server);
+	CHECK_INT(proxy.n_requests, 1);
+	CHECK(strncmp(server.request, "GET /path HTTP/1.1\r\n", 20) == 0);
+	CHECK_INT(count(server.request, TOKEN) + count(server.request, "X-Mine"), 0);
+	CHECK_TEXT(strstr(server.request, "\r\n\r\n"), "\r\n\r\n");
+	server_close(&server);
+	server_close(&proxy);
 	tear_down();
 }
 
@@ -465,6 +499,7 @@ TEST(a_slow_name_server_does_not_stop_the_loop)
 	struct probe slow[2] = { 0 }, quick = { 0 };
 	struct http_spec spec = { .method = "GET", .url = "https://slow.test/", .timeout_ms = 50 };
 
+	(void)alarm(20); /* or a failure would last for ever */
 	CHECK_INT(sem_init(&released, 0, 0), 0);
 	set_up();
 	SERVER(server, { OK_REPLY });
@@ -492,6 +527,29 @@ TEST(a_slow_name_server_does_not_stop_the_loop)
 	tear_down();
 	for (int i = 0; i < 3; i++)
 		CHECK_INT(sem_post(&released), 0);
+}
+
+TEST(two_time_outs_in_one_turn_end_a_request_once)
+{
+	struct probe probe = { 0 };
+	struct http_spec spec = { .method = "GET", .url = "https://slow.test/" };
+	int64_t began_ms;
+
+	(void)alarm(20);
+	CHECK_INT(sem_init(&released, 0, 0), 0);
+	set_up();
+	spec.connect_timeout_ms = 10;
+	spec.timeout_ms = 12;
+	began_ms = loop_now_ms(&loop);
+	probe_start(&probe, &spec);
+	turn();
+	while (loop_now_ms(&loop) < began_ms + 40)
+		;
+	finish();
+	CHECK_INT(probe.n_calls, 1);
+	CHECK_INT(probe.result.outcome, HTTP_TIMED_OUT);
+	tear_down();
+	CHECK_INT(sem_post(&released), 0);
 }
 
 static void check_cloexec(struct server *server)

@@ -17,6 +17,11 @@
 
 #define HEARTBEAT_TIMEOUT_MS 10000 /* well below the interval */
 
+/* How all polling backs off: from 1 s to 5 min, forgotten after a minute that went well. */
+#define BACKOFF_FIRST_MS 1000
+#define BACKOFF_CAP_MS 300000
+#define BACKOFF_STEADY_MS 60000
+
 struct heartbeat;
 typedef void (*heartbeat_fn)(struct heartbeat *heartbeat, const struct platform_reply *reply);
 
@@ -27,9 +32,11 @@ struct heartbeat {
 	struct timer timer;
 	struct platform_call call;
 	bool running;
-	int64_t phase_ms;   /* 0 .. interval - 1 */
-	int64_t due_ms;     /* monotonic: when the next beat is due */
-	int64_t last_ok_ms; /* monotonic; 0: never */
+	uint32_t phase_seed;
+	int64_t phase_ms;      /* 0 .. interval - 1 */
+	int64_t due_ms;        /* monotonic: when the next beat is due */
+	int64_t hold_until_ms; /* monotonic: beats that fall before it are left out */
+	int64_t last_ok_ms;    /* monotonic; 0: never */
 	int64_t last_ok_wall_ms;
 	struct error *last_error;        /* owned; NULL: none */
 	uint64_t sent, ok, failed, late; /* late: begun more than a second after it was due */

@@ -40,6 +40,7 @@ struct peerbook {
 	int64_t fetched_at_ms; /* monotonic */
 	char fetched_at[TIME_TEXT_SIZE];
 	struct platform_call call;
+	struct loop_work fetch_soon;
 	struct list waiters;
 	struct list discoveries;  /* in flight */
 	struct error *last_error; /* owned; NULL: none */
@@ -65,8 +66,10 @@ struct peer *peerbook_find(struct peerbook *book, const char *id_or_name, struct
 /* Appends the objects of the peers whose name, role or id holds query, as an array. */
 int peerbook_write(const struct peerbook *book, const char *query, struct buffer *out);
 
-/* Asks the platform where the peer can be called, unless that is known for long enough. */
+/* Whether discovery's answer (a direct URL, or none) is younger than url_cache_ttl. */
 bool peer_is_discovered(const struct peerbook *book, const struct peer *peer);
-void peerbook_discover(struct peerbook *book, struct peer *peer, struct waiter *waiter);
+/* Asks the platform where the peer can be called; joins one who asks already. */
+int peerbook_discover(struct peerbook *book, struct peer *peer, struct waiter *waiter,
+		      struct error *err);
 /* Drops what discovery said; whether there was something. */
 bool peerbook_invalidate(struct peerbook *book, struct peer *peer);

@@ -25,9 +25,11 @@ enum rotation_step {
 struct rotation {
 	struct workspace *workspace; /* borrowed */
 	enum rotation_step step;
+	bool minted; /* by us: then the old one is revoked in the end */
 	struct platform_call call;
-	char *new_text; /* secret memory */
-	char old_prefix[9];
+	struct loop_work begin;
+	char *new_text;     /* secret memory */
+	char old_prefix[9]; /* TOKEN_PREFIX_LEN and a NUL */
 	struct list waiters;
 };
 

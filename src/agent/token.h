@@ -5,10 +5,11 @@
  * The bearer token of a workspace: where it comes from, and how it is kept.
  *
  * Sources, the first that has one wins: what workspace.join or token.set gave
- * and has worked (STATE/tokens/ID), a systemd credential, the configured file,
+ * and has worked (STATE/tokens/ID@HOST), a systemd credential, the configured file,
  * the Python SDK's ~/.molecule/ID/.auth_token. On disk a token is 0600 from
  * birth and replaced atomically; in memory it is in locked, wiped pages. It is
  * written before it is used: a token that exists only in memory can be lost.
+ * The file's name holds the platform, so that a token can go to no other one.
  */
 
 #include <stdbool.h>
@@ -35,16 +36,29 @@ struct token {
 
 void token_fini(struct token *token);
 
-/* 0 with token->text NULL when there is none anywhere; an error when one is there and bad. */
+/*
+ * 0 with token->text NULL when there is none anywhere; an error when one is
+ * there and bad. refused: one that the platform does not take, which is passed
+ * over (NULL: none).
+ */
 int token_load(struct token *token, int state_dirfd, const struct workspace_settings *settings,
-	       struct error *err);
+	       const char *refused, struct error *err);
 
 /* On disk first, then in memory. On failure the old one stands in both places. */
-int token_store(struct token *token, int state_dirfd, const char *id, const char *text,
-		struct error *err);
+int token_store(struct token *token, int state_dirfd, const struct workspace_settings *settings,
+		const char *text, struct error *err);
 
-/* Wipes the file that token_store() wrote. */
-int token_forget(struct token *token, int state_dirfd, const char *id, struct error *err);
+/*
+ * A token that is not proven yet waits beside the other one: a rotation that is
+ * killed leaves it there, and the next start drops it.
+ */
+int token_store_unproven(int state_dirfd, const struct workspace_settings *settings,
+			 const char *text, struct error *err);
+void token_drop_unproven(int state_dirfd, const struct workspace_settings *settings);
+
+/* Removes what token_store() wrote, and wipes it from memory. */
+int token_forget(struct token *token, int state_dirfd, const struct workspace_settings *settings,
+		 struct error *err);
 
 /* The first 8 characters, "" without a token; dst of TOKEN_PREFIX_LEN + 1. */
 char *token_prefix(const struct token *token, char *dst);

@@ -16,8 +16,9 @@
 #include <stdint.h>
 
 #include "agent/waiter.h"
-#include "base/buffer.h"
+#include "base/backoff.h"
 #include "base/jsontext.h"
+#include "base/parse.h"
 #include "platform/platform.h"
 
 #define VAULT_BUNDLE_MAX (4u << 20) /* bytes of one answer */
@@ -43,7 +44,9 @@ struct vault {
 	struct error *last_error; /* owned; NULL: none */
 	struct platform_call call;
 	struct list waiters;
-	struct timer refresh; /* in the background */
+	bool refreshing; /* in the background */
+	struct timer refresh;
+	struct loop_work fetch_soon;
 	struct backoff backoff;
 	uint64_t n_fetches, n_failures;
 };
@@ -68,5 +71,6 @@ bool vault_is_stale(const struct vault *vault);
 /* Joins the request in flight, or begins one. */
 void vault_fetch(struct vault *vault, struct waiter *waiter);
 
-/* Borrowed until the next turn; NULL when there is none. key is decoded text. */
+/* Borrowed until the next turn; NULL when there is none. key is decoded text with a NUL behind it.
+ */
 const struct vault_entry *vault_find(const struct vault *vault, const char *key, size_t len);

@@ -36,13 +36,14 @@ struct workspace_features {
 };
 
 enum workspace_step {
-	WORKSPACE_REST,  /* not joining */
+	WORKSPACE_RESTS, /* not joining */
 	WORKSPACE_ASKS,  /* GET state */
 	WORKSPACE_BEATS, /* heartbeat */
 	WORKSPACE_REGISTERS,
 	WORKSPACE_SHOWS,    /* update-card */
 	WORKSPACE_CHECKS,   /* GET state again: what did it make of us? */
 	WORKSPACE_INQUIRES, /* GET /workspaces/ID without a token: after a 401, or holding none */
+	WORKSPACE_PROBES,   /* joined; asks what the platform knows */
 };
 
 struct workspace {
@@ -51,6 +52,7 @@ struct workspace {
 	struct platform *platform; /* borrowed */
 	struct workspace_settings settings;
 
+	bool started;
 	enum lifecycle_state state;
 	char platform_status[WORKSPACE_STATUS_MAX + 1]; /* "" while unknown */
 	int64_t state_since_ms;                         /* monotonic */
@@ -76,6 +78,10 @@ struct workspace {
 	struct backoff join_backoff, poll_backoff;
 	int64_t last_answer_ms; /* monotonic: the last time the platform took us as alive */
 	bool token_reread;      /* since the last good answer */
+	bool token_unsaved;     /* the disk did not take it: it is in memory only */
+	bool registered_now;    /* in this run of the joining sequence */
+	enum registry_way trying;
+	struct loop_work joined_soon;
 	struct list refresh_waiters, card_waiters, join_waiters;
 	unsigned refresh_left;       /* answers that a refresh still waits for */
 	struct error *refresh_error; /* owned; NULL: none */
@@ -83,8 +89,9 @@ struct workspace {
 	uint64_t n_polls_ok, n_polls_failed, n_registers;
 };
 
-int workspace_new(struct agent *agent, const struct workspace_settings *settings,
-		  struct workspace **ret, struct error *err);
+int workspace_new(struct agent *agent, struct platform *platform,
+		  const struct workspace_settings *settings, struct workspace **ret,
+		  struct error *err);
 void workspace_free(struct workspace *workspace);
 
 void workspace_start(struct workspace *workspace);
@@ -108,7 +115,7 @@ void workspace_wake(struct workspace *workspace, bool slept);
 int workspace_may_call(const struct workspace *workspace, struct error *err);
 
 /* A heartbeat and a state poll now (the state poll alone while paused), then the waiter. */
-void workspace_refresh(struct workspace *workspace, struct waiter *waiter);
+int workspace_refresh(struct workspace *workspace, struct waiter *waiter, struct error *err);
 /* Replaces the card on the platform; card is checked JSON text, and is kept for the next join. */
 int workspace_update_card(struct workspace *workspace, const char *card, size_t len,
 			  struct waiter *waiter, struct error *err);
@@ -123,6 +130,11 @@ int workspace_set_token(struct workspace *workspace, const char *text, size_t le
 			struct waiter *waiter, struct error *err);
 /* Mint, store, verify, switch, revoke the old one. Goes on when the waiter is cancelled. */
 int workspace_rotate_token(struct workspace *workspace, struct waiter *waiter, struct error *err);
+
+/* Something of ours was refused in a way that says more about us than about the call: ask. */
+void workspace_doubt(struct workspace *workspace);
+/* The operator has changed something: look for a token again, if that is what is missing. */
+void workspace_retry(struct workspace *workspace);
 
 /* A share of the report changed: event, and the next heartbeat says it. */
 void workspace_report_changed(struct workspace *workspace);

@@ -106,6 +106,7 @@ struct platform {
 	unsigned n_workspaces;   /* that use it: set by whoever lends it */
 	double beats_per_minute; /* likewise: what must be left for them */
 	struct budget budget;
+	bool probed, has_cursors; /* what it knows: written by whoever found out */
 	struct timer pump;
 	struct loop_work pump_soon;
 	struct platform_stats stats;

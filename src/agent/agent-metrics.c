@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The numbers of all workspaces and platforms, as OpenMetrics.
+ */
+
+#include <stdio.h>
+
+#include "agent/agent.h"
+#include "base/secret.h"
+
+static void sample(struct buffer *out, const char *family, enum metric_type type,
+		   const struct workspace *workspace, const char *label, const char *value,
+		   double number)
+{
+	const char *const labels[] = { "workspace", workspace->settings.name, label, value, NULL };
+
+	metrics_sample(out, family, type, labels, number);
+}
+
+static void write_states(const struct agent *agent, struct buffer *out)
+{
+	metrics_family(out, "molecule_workspace_state", METRIC_GAUGE, NULL,
+		       "1 for the state that a workspace is in.");
+	list_for_each (node, &agent->workspaces) {
+		const struct workspace *workspace = list_entry(node, struct workspace, node);
+
+		sample(out, "molecule_workspace_state", METRIC_GAUGE, workspace, "state",
+		       lifecycle_state_name(workspace->state), 1);
+	}
+}
+
+static void write_heartbeats(const struct agent *agent, struct buffer *out)
+{
+	metrics_family(out, "molecule_heartbeats", METRIC_COUNTER, NULL,
+		       "Heartbeats by result; late: begun more than a second after they were due.");
+	list_for_each (node, &agent->workspaces) {
+		const struct workspace *workspace = list_entry(node, struct workspace, node);
+		const struct heartbeat *heartbeat = &workspace->heartbeat;
+
+		sample(out, "molecule_heartbeats", METRIC_COUNTER, workspace, "result", "ok",
+		       (double)heartbeat->ok);
+		sample(out, "molecule_heartbeats", METRIC_COUNTER, workspace, "result", "failed",
+		       (double)heartbeat->failed);
+		sample(out, "molecule_heartbeats", METRIC_COUNTER, workspace, "result", "late",
+		       (double)heartbeat->late);
+	}
+}
+
+/* One counter of two results, of every workspace. */
+struct pair {
+	const char *family, *help;
+	void (*read)(const struct workspace *workspace, double *ret_ok, double *ret_failed);
+};
+
+static void read_polls(const struct workspace *workspace, double *ret_ok, double *ret_failed)
+{
+	*ret_ok = (double)workspace->n_polls_ok;
+	*ret_failed = (double)workspace->n_polls_failed;
+}
+
+static void read_secrets(const struct workspace *workspace, double *ret_ok, double *ret_failed)
+{
+	*ret_failed = (double)workspace->vault.n_failures;
+	*ret_ok = (double)workspace->vault.n_fetches - *ret_failed;
+}
+
+static void read_peers(const struct workspace *workspace, double *ret_ok, double *ret_failed)
+{
+	*ret_failed = (double)workspace->peerbook.n_failures;
+	*ret_ok = (double)workspace->peerbook.n_fetches - *ret_failed;
+}
+
+static const struct pair pairs[] = {
+	{ "molecule_state_polls", "State polls by result.", read_polls },
+	{ "molecule_secret_fetches", "Fetches of secrets by result.", read_secrets },
+	{ "molecule_peer_fetches", "Fetches of the peer list by result.", read_peers },
+};
+
+static void write_pair(const struct agent *agent, const struct pair *pair, struct buffer *out)
+{
+	double ok, failed;
+
+	metrics_family(out, pair->family, METRIC_COUNTER, NULL, pair->help);
+	list_for_each (node, &agent->workspaces) {
+		const struct workspace *workspace = list_entry(node, struct workspace, node);
+
+		pair->read(workspace, &ok, &failed);
+		sample(out, pair->family, METRIC_COUNTER, workspace, "result", "ok",
+		       ok < 0 ? 0 : ok);
+		sample(out, pair->family, METRIC_COUNTER, workspace, "result", "failed", failed);
+	}
+}
+
+static void write_registers(const struct agent *agent, struct buffer *out)
+{
+	metrics_family(out, "molecule_registers", METRIC_COUNTER, NULL,
+		       "Registers that were tried.");
+	list_for_each (node, &agent->workspaces) {
+		const struct workspace *workspace = list_entry(node, struct workspace, node);
+
+		sample(out, "molecule_registers", METRIC_COUNTER, workspace, NULL, NULL,
+		       (double)workspace->n_registers);
+	}
+}
+
+/* One number of a platform. */
+struct number {
+	const char *family, *help;
+	enum metric_type type;
+	double (*read)(const struct platform *platform);
+};
+
+static double read_requests(const struct platform *platform)
+{
+	return (double)platform->stats.requests;
+}
+
+static double read_failures(const struct platform *platform)
+{
+	return (double)platform->stats.failures;
+}
+
+static double read_limited(const struct platform *platform)
+{
+	return (double)platform->stats.limited;
+}
+
+static double read_in_flight(const struct platform *platform)
+{
+	return platform->in_flight;
+}
+
+static double read_queued(const struct platform *platform)
+{
+	return platform->queued;
+}
+
+static const struct number numbers[] = {
+	{ "molecule_platform_requests", "Requests to a platform.", METRIC_COUNTER, read_requests },
+	{ "molecule_platform_failures", "Requests that found it down.", METRIC_COUNTER,
+	  read_failures },
+	{ "molecule_platform_limited", "Requests that met its rate limit.", METRIC_COUNTER,
+	  read_limited },
+	{ "molecule_platform_in_flight", "Requests under way.", METRIC_GAUGE, read_in_flight },
+	{ "molecule_platform_queued", "Requests that wait for a connection or the budget.",
+	  METRIC_GAUGE, read_queued },
+};
+
+static void write_number(const struct agent *agent, const struct number *number, struct buffer *out)
+{
+	metrics_family(out, number->family, number->type, NULL, number->help);
+	list_for_each (node, &agent->platforms) {
+		const struct platform *platform = list_entry(node, struct platform, node);
+		const char *const labels[] = { "platform", platform->label, NULL };
+
+		metrics_sample(out, number->family, number->type, labels, number->read(platform));
+	}
+}
+
+static void write_latency(const struct agent *agent, struct buffer *out)
+{
+	const char *family = "molecule_platform_latency_seconds";
+
+	metrics_family(out, family, METRIC_HISTOGRAM, "seconds",
+		       "From sending a request to the end of the reply.");
+	list_for_each (node, &agent->platforms) {
+		const struct platform *platform = list_entry(node, struct platform, node);
+		const char *const labels[] = { "platform", platform->label, NULL };
+
+		metrics_histogram(out, family, labels, &platform->stats.latency);
+	}
+}
+
+void agent_write_metrics(const struct agent *agent, struct buffer *out)
+{
+	const char *const none[] = { NULL };
+
+	write_states(agent, out);
+	write_heartbeats(agent, out);
+	for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
+		write_pair(agent, &pairs[i], out);
+	write_registers(agent, out);
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		write_number(agent, &numbers[i], out);
+	write_latency(agent, out);
+
+	metrics_family(out, "molecule_secret_memory_bytes", METRIC_GAUGE, "bytes",
+		       "Locked memory for tokens and secrets.");
+	metrics_sample(out, "molecule_secret_memory_bytes", METRIC_GAUGE, none,
+		       (double)secret_bytes());
+}

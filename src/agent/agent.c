@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * All workspaces of the host: found, joined, left, and made to be what the
+ * settings say. Two whose platform settings are equal share one platform.
+ */
+
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/workspace-private.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "io/host.h"
+
+int agent_new(struct loop *loop, struct http *http, int state_dirfd,
+	      const struct agent_events *events, void *events_data, struct agent **ret,
+	      struct error *err)
+{
+	struct agent *agent;
+
+	agent = calloc(1, sizeof(*agent));
+	if (!agent)
+		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory for the agent");
+
+	agent->loop = loop;
+	agent->http = http;
+	agent->state_dirfd = state_dirfd;
+	agent->events = events;
+	agent->events_data = events_data;
+	list_init(&agent->workspaces);
+	list_init(&agent->platforms);
+	list_init(&agent->warnings);
+	host_id(agent->machine);
+	*ret = agent;
+	return 0;
+}
+
+/* Platforms that nobody uses any more, and what the others must leave for beats. */
+static void agent_tidy_platforms(struct agent *agent)
+{
+	list_for_each (node, &agent->platforms) {
+		struct platform *platform = list_entry(node, struct platform, node);
+
+		platform->n_workspaces = 0;
+		platform->beats_per_minute = 0;
+	}
+
+	list_for_each (node, &agent->workspaces) {
+		struct workspace *workspace = list_entry(node, struct workspace, node);
+
+		workspace->platform->n_workspaces++;
+		workspace->platform->beats_per_minute +=
+			60000.0 / (double)workspace->settings.heartbeat_interval_ms;
+	}
+
+	list_for_each_safe (node, &agent->platforms) {
+		struct platform *platform = list_entry(node, struct platform, node);
+
+		if (!platform->n_workspaces)
+			platform_free(platform);
+	}
+}
+
+static int agent_platform(struct agent *agent, const struct platform_settings *settings,
+			  struct platform **ret, struct error *err)
+{
+	int r;
+
+	list_for_each (node, &agent->platforms) {
+		struct platform *platform = list_entry(node, struct platform, node);
+
+		if (platform_settings_equal(&platform->settings, settings)) {
+			*ret = platform;
+			return 0;
+		}
+	}
+
+	r = platform_new(agent->loop, agent->http, settings, ret, err);
+	if (r < 0)
+		return r;
+
+	list_append(&agent->platforms, &(*ret)->node);
+	return 0;
+}
+
+static void agent_insert(struct agent *agent, struct workspace *workspace)
+{
+	list_for_each (node, &agent->workspaces) {
+		struct workspace *other = list_entry(node, struct workspace, node);
+
+		if (strcmp(workspace->settings.name, other->settings.name) < 0) {
+			list_add_before(node, &workspace->node);
+			agent->n_workspaces++;
+			return;
+		}
+	}
+	list_append(&agent->workspaces, &workspace->node);
+	agent->n_workspaces++;
+}
+
+static int agent_add(struct agent *agent, const struct workspace_settings *settings,
+		     struct workspace **ret, struct error *err)
+{
+	struct platform *platform;
+	int r;
+
+	r = agent_platform(agent, &settings->platform, &platform, err);
+	if (r < 0)
+		return r;
+
+	return workspace_new(agent, platform, settings, ret, err);
+}
+
+static void agent_unwarn_workspace(struct agent *agent, const char *workspace)
+{
+	list_for_each_safe (node, &agent->warnings) {
+		struct agent_warning *warning = list_entry(node, struct agent_warning, node);
+
+		if (strcmp(warning->workspace, workspace) == 0)
+			agent_unwarn(agent, warning->code, workspace);
+	}
+}
+
+static void agent_remove(struct agent *agent, struct workspace *workspace)
+{
+	char name[WORKSPACE_NAME_MAX + 1];
+
+	(void)snprintf(name, sizeof(name), "%s", workspace->settings.name);
+	workspace_stop(workspace);
+	workspace_free(workspace);
+	agent->n_workspaces--;
+	agent_unwarn_workspace(agent, name);
+}
+
+void agent_free(struct agent *agent)
+{
+	if (!agent)
+		return;
+
+	while (!list_empty(&agent->workspaces))
+		agent_remove(agent, list_entry(agent->workspaces.next, struct workspace, node));
+	agent_tidy_platforms(agent);
+	while (!list_empty(&agent->warnings))
+		free(list_entry(list_pop(&agent->warnings), struct agent_warning, node));
+	free(agent);
+}
+
+/* What agent_apply() is about to do to one name. */
+struct plan {
+	struct workspace *fresh; /* owned until it is taken over */
+	struct workspace *old;
+};
+
+static struct workspace *agent_by_name(const struct agent *agent, const char *name)
+{
+	list_for_each (node, &agent->workspaces) {
+		struct workspace *workspace = list_entry(node, struct workspace, node);
+
+		if (strcmp(workspace->settings.name, name) == 0)
+			return workspace;
+	}
+
+	return NULL;
+}
+
+static void plans_free(struct plan *plans, size_t n)
+{
+	for (size_t i = 0; plans && i < n; i++)
+		workspace_free(plans[i].fresh);
+	free(plans);
+}
+
+/* Everything that can fail happens here. */
+static int agent_prepare(struct agent *agent, const struct agent_settings *settings,
+			 struct plan *plans, struct error *err)
+{
+	int r;
+
+	for (size_t i = 0; i < settings->n_workspaces; i++) {
+		const struct workspace_settings *wanted = &settings->workspaces[i];
+
+		plans[i].old = agent_by_name(agent, wanted->name);
+		if (plans[i].old && workspace_can_adjust(plans[i].old, wanted))
+			continue;
+
+		r = agent_add(agent, wanted, &plans[i].fresh, err);
+		if (r < 0)
+			return r;
+	}
+
+	return 0;
+}
+
+static bool settings_have(const struct agent_settings *settings, const char *name)
+{
+	size_t low = 0, high = settings->n_workspaces;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int r = strcmp(settings->workspaces[middle].name, name);
+
+		if (r == 0)
+			return true;
+		if (r < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+
+	return false;
+}
+
+static void note_changed(struct buffer *changed, const char *name)
+{
+	if (!changed)
+		return;
+
+	(void)buffer_append_char(changed, buffer_len(changed) ? ',' : '[');
+	(void)json_write_string(changed, name, strlen(name));
+}
+
+static void agent_drop_missing(struct agent *agent, const struct agent_settings *settings,
+			       struct buffer *changed)
+{
+	list_for_each_safe (node, &agent->workspaces) {
+		struct workspace *workspace = list_entry(node, struct workspace, node);
+
+		if (settings_have(settings, workspace->settings.name))
+			continue;
+
+		note_changed(changed, workspace->settings.name);
+		agent_remove(agent, workspace);
+	}
+}
+
+static void agent_commit(struct agent *agent, struct plan *plan,
+			 const struct workspace_settings *wanted, struct buffer *changed)
+{
+	struct workspace *fresh = TAKE(plan->fresh);
+
+	if (!fresh) {
+		if (!workspace_settings_equal(&plan->old->settings, wanted)) {
+			note_changed(changed, wanted->name);
+			workspace_adjust(plan->old, wanted);
+		}
+		workspace_retry(plan->old);
+		return;
+	}
+
+	note_changed(changed, wanted->name);
+	if (plan->old)
+		agent_remove(agent, plan->old);
+	agent_insert(agent, fresh);
+	workspace_start(fresh);
+}
+
+int agent_apply(struct agent *agent, const struct agent_settings *settings, struct buffer *changed,
+		struct error *err)
+{
+	struct plan *plans;
+	int r;
+
+	plans = calloc(settings->n_workspaces + 1, sizeof(*plans));
+	if (!plans)
+		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory for %zu workspaces",
+				 settings->n_workspaces);
+
+	r = agent_prepare(agent, settings, plans, err);
+	if (r == 0) {
+		agent_drop_missing(agent, settings, changed);
+		for (size_t i = 0; i < settings->n_workspaces; i++)
+			agent_commit(agent, &plans[i], &settings->workspaces[i], changed);
+		if (changed)
+			(void)buffer_append_text(changed, buffer_len(changed) ? "]" : "[]");
+	}
+
+	plans_free(plans, settings->n_workspaces);
+	agent_tidy_platforms(agent);
+	return r;
+}
+
+struct workspace *agent_find(const struct agent *agent, const char *name_or_id)
+{
+	struct workspace *found = agent_by_name(agent, name_or_id);
+	char id[UUID_LEN + 1];
+
+	if (found || parse_uuid(name_or_id, id) < 0)
+		return found;
+
+	list_for_each (node, &agent->workspaces) {
+		struct workspace *workspace = list_entry(node, struct workspace, node);
+
+		if (strcmp(workspace->settings.id, id) == 0)
+			return workspace;
+	}
+
+	return NULL;
+}
+
+struct workspace *agent_only(const struct agent *agent, struct error *err)
+{
+	if (agent->n_workspaces == 1)
+		return list_entry(agent->workspaces.next, struct workspace, node);
+
+	if (agent->n_workspaces)
+		(void)error_set(err, ERROR_CONFLICT, 0,
+				"there are %zu workspaces here; say which with `workspace`",
+				agent->n_workspaces);
+	else
+		(void)error_set(
+			err, ERROR_NOT_FOUND, 0,
+			"there is no workspace here; join one with `molecule-agentctl join`");
+	return NULL;
+}
+
+static int agent_check_join(const struct agent *agent, const struct workspace_settings *settings,
+			    struct error *err)
+{
+	if (agent_by_name(agent, settings->name))
+		return error_set(
+			err, ERROR_CONFLICT, EEXIST,
+			"a workspace called %s is here already; leave it first, or join under "
+			"another name",
+			settings->name);
+
+	list_for_each (node, &agent->workspaces) {
+		const struct workspace_settings *other =
+			&list_entry(node, struct workspace, node)->settings;
+
+		if (strcmp(other->id, settings->id) == 0 &&
+		    strcmp(other->platform.url, settings->platform.url) == 0)
+			return error_set(err, ERROR_CONFLICT, EEXIST,
+					 "that workspace is here already, as %s", other->name);
+	}
+
+	return 0;
+}
+
+int agent_join(struct agent *agent, const struct workspace_settings *settings, const char *token,
+	       struct workspace **ret, struct error *err)
+{
+	struct workspace *workspace;
+	int r;
+
+	r = agent_check_join(agent, settings, err);
+	if (r < 0)
+		return r;
+
+	r = agent_add(agent, settings, &workspace, err);
+	if (r < 0) {
+		agent_tidy_platforms(agent);
+		return r;
+	}
+
+	if (token)
+		r = token_store(&workspace->token, agent->state_dirfd, settings, token, err);
+	if (r == 0)
+		r = agent->events->save(agent->events_data, settings, err);
+	if (r < 0) {
+		if (token)
+			(void)token_forget(&workspace->token, agent->state_dirfd, settings, NULL);
+		workspace_free(workspace);
+		agent_tidy_platforms(agent);
+		return r;
+	}
+
+	agent_insert(agent, workspace);
+	agent_tidy_platforms(agent);
+	workspace_start(workspace);
+	*ret = workspace;
+	return 0;
+}
+
+int agent_leave(struct agent *agent, struct workspace *workspace, bool forget, struct error *err)
+{
+	int r;
+
+	if (workspace->settings.joined) {
+		r = agent->events->forget(agent->events_data, workspace->settings.name, err);
+		if (r < 0)
+			return r;
+	}
+	if (forget) {
+		r = token_forget(&workspace->token, agent->state_dirfd, &workspace->settings, err);
+		if (r < 0)
+			return r;
+	}
+
+	agent_remove(agent, workspace);
+	agent_tidy_platforms(agent);
+	return 0;
+}
+
+void agent_stop(struct agent *agent)
+{
+	agent->stopping = true;
+	list_for_each (node, &agent->workspaces)
+		workspace_stop(list_entry(node, struct workspace, node));
+}
+
+void agent_wake(struct agent *agent, bool slept)
+{
+	http_drop_connections(agent->http);
+	list_for_each (node, &agent->workspaces)
+		workspace_wake(list_entry(node, struct workspace, node), slept);
+}
+
+void agent_summary(const struct agent *agent, char *dst, size_t dst_size)
+{
+	size_t len = 0;
+	int n;
+
+	(void)snprintf(dst, dst_size, "no workspaces; join one with molecule-agentctl join");
+	list_for_each (node, &agent->workspaces) {
+		const struct workspace *workspace = list_entry(node, struct workspace, node);
+
+		n = snprintf(dst + len, dst_size - len, "%s%s %s", len ? ", " : "",
+			     workspace->settings.name, lifecycle_state_name(workspace->state));
+		if (n < 0 || (size_t)n >= dst_size - len) {
+			(void)snprintf(dst + len, dst_size - len, "...");
+			return;
+		}
+		len += (size_t)n;
+	}
+}

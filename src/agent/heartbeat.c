@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Keeping time for heartbeats. Beats fall on a grid of their own: a late one
+ * does not shift those after it, and a host that slept beats once, not for
+ * every beat that it missed.
+ */
+
+#include "agent/heartbeat.h"
+
+#include <string.h>
+
+#include "agent/agent.h"
+#include "agent/workspace.h"
+#include "platform/registry.h"
+
+#define LATE_MS 1000
+
+static int64_t heartbeat_interval(const struct heartbeat *heartbeat)
+{
+	return heartbeat->workspace->settings.heartbeat_interval_ms;
+}
+
+static void heartbeat_arm(struct heartbeat *heartbeat)
+{
+	int64_t now_ms = loop_now_ms(heartbeat->workspace->agent->loop);
+
+	timer_start(&heartbeat->timer, MAX(heartbeat->due_ms - now_ms, (int64_t)0));
+}
+
+/* The next point of the grid after now. */
+static int64_t heartbeat_next(const struct heartbeat *heartbeat, int64_t now_ms)
+{
+	int64_t interval = heartbeat_interval(heartbeat);
+	int64_t into = (now_ms - heartbeat->phase_ms) % interval;
+
+	if (into < 0)
+		into += interval;
+	return now_ms + interval - into;
+}
+
+static void heartbeat_record(struct heartbeat *heartbeat, const struct platform_reply *reply)
+{
+	int64_t now_ms = loop_now_ms(heartbeat->workspace->agent->loop);
+
+	if (reply->verdict == PLATFORM_OK) {
+		heartbeat->ok++;
+		heartbeat->last_ok_ms = now_ms;
+		heartbeat->last_ok_wall_ms = wall_now_ms();
+		error_keep(&heartbeat->last_error, NULL);
+		backoff_succeeded(&heartbeat->backoff, now_ms);
+		return;
+	}
+
+	heartbeat->failed++;
+	error_keep(&heartbeat->last_error, &reply->err);
+	/* A failing platform is never asked more often than one that works. */
+	heartbeat->hold_until_ms = now_ms + backoff_failed(&heartbeat->backoff, random_u32());
+}
+
+static void heartbeat_on_done(struct platform_call *call, const struct platform_reply *reply)
+{
+	struct heartbeat *heartbeat = container_of(call, struct heartbeat, call);
+
+	heartbeat_record(heartbeat, reply);
+	heartbeat->on_reply(heartbeat, reply);
+	/* Careful: the heartbeat may be gone. */
+}
+
+/* A beat that found no memory is a failed one. */
+static void heartbeat_fail(struct heartbeat *heartbeat, const struct error *err)
+{
+	struct platform_reply reply = { .verdict = PLATFORM_DOWN, .body = "", .err = *err };
+
+	heartbeat_record(heartbeat, &reply);
+}
+
+static void heartbeat_send(struct heartbeat *heartbeat)
+{
+	struct workspace *workspace = heartbeat->workspace;
+	struct report report = reporter_sum(&workspace->reporter);
+	int64_t now_ms = loop_now_ms(workspace->agent->loop);
+	struct error err = { 0 };
+	struct registry_beat beat = {
+		.id = workspace->settings.id,
+		.name = workspace->settings.name,
+		.token = workspace->token.text,
+		.uptime_s = (now_ms - workspace->born_ms) / 1000,
+		.active_tasks = report.active_tasks,
+		.error_rate = report.error_rate,
+		.current_task = report.current_task,
+		.sample_error = report.sample_error,
+		.runtime_state = report.runtime_state,
+		.timeout_ms = MIN((int64_t)HEARTBEAT_TIMEOUT_MS, heartbeat_interval(heartbeat)),
+	};
+
+	heartbeat->sent++;
+	if (registry_heartbeat(&heartbeat->call, workspace->platform, &beat, &err) < 0)
+		heartbeat_fail(heartbeat, &err);
+}
+
+static void heartbeat_on_timer(struct timer *timer)
+{
+	struct heartbeat *heartbeat = container_of(timer, struct heartbeat, timer);
+	int64_t now_ms = loop_now_ms(heartbeat->workspace->agent->loop);
+	bool overdue = platform_call_is_running(&heartbeat->call);
+	struct platform_reply silence = { .verdict = PLATFORM_DOWN, .body = "" };
+
+	if (now_ms - heartbeat->due_ms > LATE_MS)
+		heartbeat->late++;
+	heartbeat->due_ms = heartbeat_next(heartbeat, now_ms);
+	heartbeat_arm(heartbeat);
+
+	if (!overdue) {
+		if (now_ms >= heartbeat->hold_until_ms)
+			heartbeat_send(heartbeat);
+		return;
+	}
+
+	platform_call_stop(&heartbeat->call);
+	(void)error_set(
+		&silence.err, ERROR_UNAVAILABLE, 0,
+		"cannot send the heartbeat of %s: the last one got no answer until this one "
+		"was due",
+		heartbeat->workspace->settings.name);
+	heartbeat_record(heartbeat, &silence);
+	heartbeat_send(heartbeat);
+	heartbeat->on_reply(heartbeat, &silence);
+	/* Careful: the heartbeat may be gone. */
+}
+
+/* FNV-1a: what must be stable and spread need not be secret. */
+static uint64_t mix(uint64_t hash, const char *text)
+{
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char)*text) * 1099511628211u;
+	return hash;
+}
+
+void heartbeat_init(struct heartbeat *heartbeat, struct workspace *workspace, heartbeat_fn on_reply)
+{
+	uint64_t hash =
+		mix(mix(14695981039346656037u, workspace->agent->machine), workspace->settings.id);
+
+	*heartbeat = (struct heartbeat){ .workspace = workspace, .on_reply = on_reply };
+	/* The low bits of a product are the poorest: take the high ones. */
+	heartbeat->phase_seed = (uint32_t)(hash >> 32);
+	timer_init(&heartbeat->timer, workspace->agent->loop, heartbeat_on_timer);
+	platform_call_init(&heartbeat->call, heartbeat_on_done);
+	backoff_init(&heartbeat->backoff, BACKOFF_FIRST_MS, BACKOFF_CAP_MS, BACKOFF_STEADY_MS);
+}
+
+void heartbeat_fini(struct heartbeat *heartbeat)
+{
+	heartbeat_stop(heartbeat);
+	error_keep(&heartbeat->last_error, NULL);
+}
+
+void heartbeat_start(struct heartbeat *heartbeat)
+{
+	int64_t now_ms = loop_now_ms(heartbeat->workspace->agent->loop);
+
+	if (heartbeat->running)
+		return;
+
+	heartbeat->running = true;
+	heartbeat->hold_until_ms = 0;
+	heartbeat->phase_ms = (int64_t)(((uint64_t)heartbeat->phase_seed *
+					 (uint64_t)heartbeat_interval(heartbeat)) >>
+					32);
+	heartbeat->due_ms = heartbeat_next(heartbeat, now_ms);
+	heartbeat_arm(heartbeat);
+}
+
+void heartbeat_stop(struct heartbeat *heartbeat)
+{
+	heartbeat->running = false;
+	timer_stop(&heartbeat->timer);
+	platform_call_stop(&heartbeat->call);
+}
+
+void heartbeat_now(struct heartbeat *heartbeat)
+{
+	heartbeat_send(heartbeat);
+}

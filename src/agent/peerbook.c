@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The peer book: the platform's list, read once and kept as the JSON that the
+ * local API promises, and what discovery said of those who were asked for.
+ */
+
+#include "agent/peerbook.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "agent/peerurl.h"
+#include "agent/workspace.h"
+#include "platform/peers.h"
+
+/* One "where is it?" on its way; several may wait for it. */
+struct discovery {
+	struct list node;
+	struct peerbook *book; /* borrowed */
+	char id[UUID_LEN + 1];
+	struct platform_call call;
+	struct list waiters;
+};
+
+static void peer_fini(struct peer *peer)
+{
+	free(peer->name);
+	free(peer->role);
+	free(peer->url);
+	free(peer->direct_url);
+}
+
+static void peers_free(struct peer *peers, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		peer_fini(&peers[i]);
+	free(peers);
+}
+
+static struct peer *peer_by_id(const struct peerbook *book, const char *id)
+{
+	for (size_t i = 0; i < book->n_peers; i++)
+		if (strcmp(book->peers[i].id, id) == 0)
+			return &book->peers[i];
+
+	return NULL;
+}
+
+static void write_member(struct buffer *out, const char *name, const char *text)
+{
+	(void)buffer_printf(out, ",\"%s\":", name);
+	if (text)
+		(void)json_write_string(out, text, strlen(text));
+	else
+		(void)buffer_append_text(out, "null");
+}
+
+static void write_row(struct buffer *out, const struct peers_row *row)
+{
+	(void)buffer_printf(out, "{\"id\":\"%s\"", row->id);
+	write_member(out, "name", row->name);
+	write_member(out, "role", row->role);
+	(void)buffer_printf(out, ",\"tier\":%lld", (long long)row->tier);
+	write_member(out, "status", row->status);
+	write_member(out, "url", row->url);
+	write_member(out, "parent_id", row->parent_id[0] ? row->parent_id : NULL);
+	(void)buffer_printf(out,
+			    ",\"active_tasks\":%lld,\"agent_card\":", (long long)row->active_tasks);
+	if (row->card)
+		(void)json_write(out, row->card);
+	else
+		(void)buffer_append_text(out, "null");
+	(void)buffer_append_char(out, '}');
+}
+
+static char *dup_or_null(const char *text)
+{
+	return text ? strdup(text) : NULL;
+}
+
+/* What discovery found stays known across a new list. */
+static int peer_fill(struct peer *peer, const struct peers_row *row, struct peer *before)
+{
+	(void)snprintf(peer->id, sizeof(peer->id), "%s", row->id);
+	peer->name = strdup(row->name ? row->name : row->id);
+	peer->role = dup_or_null(row->role);
+	peer->url = dup_or_null(row->url);
+	if (!peer->name || (row->role && !peer->role) || (row->url && !peer->url))
+		return -ENOMEM;
+
+	if (before) {
+		peer->direct_url = TAKE(before->direct_url);
+		peer->direct_until_ms = before->direct_until_ms;
+	}
+	return 0;
+}
+
+struct reading {
+	struct peer *peers;
+	size_t n_peers;
+	struct buffer json;
+};
+
+static int read_rows(struct peerbook *book, const struct platform_reply *reply,
+		     struct reading *reading, int count)
+{
+	struct peers_row row;
+	int r;
+
+	(void)buffer_append_char(&reading->json, '[');
+	for (int i = 0; i < count; i++) {
+		struct peer *peer = &reading->peers[reading->n_peers];
+
+		if (!peers_row(reply, i, &row))
+			continue;
+
+		reading->n_peers++;
+		r = peer_fill(peer, &row, peer_by_id(book, row.id));
+		if (r < 0)
+			return r;
+
+		if (reading->n_peers > 1)
+			(void)buffer_append_char(&reading->json, ',');
+		peer->json_at = buffer_len(&reading->json);
+		write_row(&reading->json, &row);
+		peer->json_len = buffer_len(&reading->json) - peer->json_at;
+	}
+	(void)buffer_append_char(&reading->json, ']');
+	return reading->json.failed;
+}
+
+static void book_adopt(struct peerbook *book, struct reading *reading)
+{
+	struct workspace *workspace = book->workspace;
+	bool first = !book->fetched;
+	bool same = buffer_len(&book->json) == buffer_len(&reading->json) &&
+		    memcmp(buffer_at(&book->json), buffer_at(&reading->json),
+			   buffer_len(&book->json)) == 0;
+
+	peers_free(book->peers, book->n_peers);
+	buffer_fini(&book->json);
+	book->peers = reading->peers;
+	book->n_peers = reading->n_peers;
+	book->json = reading->json;
+	book->fetched = true;
+	book->fetched_at_ms = loop_now_ms(workspace->agent->loop);
+	(void)format_time(book->fetched_at, wall_now_ms());
+	error_keep(&book->last_error, NULL);
+
+	if (!first && !same)
+		workspace->agent->events->on_peers(workspace->agent->events_data, workspace);
+	waiters_call(&book->waiters, NULL);
+}
+
+static void book_fail(struct peerbook *book, const struct error *err)
+{
+	book->n_failures++;
+	error_keep(&book->last_error, err);
+	waiters_call(&book->waiters, err);
+}
+
+static void book_read(struct peerbook *book, const struct platform_reply *reply)
+{
+	struct reading reading = { .json = BUFFER_INIT(2 * (size_t)PEERBOOK_ANSWER_MAX) };
+	const char *name = book->workspace->settings.name;
+	int count = peers_count(reply);
+	struct error err = { 0 };
+	int r;
+
+	if (count < 0 || count > PEERBOOK_PEERS_MAX) {
+		(void)error_set(&err, ERROR_PLATFORM, EBADMSG,
+				"the peers of %s came in a form that is not theirs", name);
+		book_fail(book, &err);
+		return;
+	}
+
+	reading.peers = calloc((size_t)count + 1, sizeof(*reading.peers));
+	r = reading.peers ? read_rows(book, reply, &reading, count) : -ENOMEM;
+	if (r < 0) {
+		(void)error_set(&err, ERROR_INTERNAL, -r, "cannot keep the peers of %s: %m", name);
+		peers_free(reading.peers, reading.n_peers);
+		buffer_fini(&reading.json);
+		book_fail(book, &err);
+		return;
+	}
+
+	book_adopt(book, &reading);
+}
+
+static void book_on_reply(struct platform_call *call, const struct platform_reply *reply)
+{
+	struct peerbook *book = container_of(call, struct peerbook, call);
+
+	book->n_fetches++;
+	if (reply->verdict == PLATFORM_OK) {
+		book_read(book, reply);
+		return;
+	}
+
+	if (reply->verdict != PLATFORM_DOWN && reply->verdict != PLATFORM_LIMITED)
+		workspace_doubt(book->workspace);
+	book_fail(book, &reply->err);
+}
+
+/* From a turn of its own: a waiter is never called from inside the function it was handed to. */
+static void book_on_fetch_soon(struct loop_work *work)
+{
+	struct peerbook *book = container_of(work, struct peerbook, fetch_soon);
+	struct workspace *workspace = book->workspace;
+	struct error err = { 0 };
+
+	if (platform_call_is_running(&book->call) || list_empty(&book->waiters))
+		return;
+
+	if (peers_fetch(&book->call, workspace->platform, workspace->settings.id,
+			workspace->settings.name, workspace->token.text, PEERBOOK_ANSWER_MAX,
+			&err) < 0)
+		book_fail(book, &err);
+}
+
+void peerbook_init(struct peerbook *book, struct workspace *workspace)
+{
+	*book = (struct peerbook){ .workspace = workspace, .json = BUFFER_INIT(0) };
+	list_init(&book->waiters);
+	list_init(&book->discoveries);
+	loop_work_init(&book->fetch_soon, book_on_fetch_soon);
+	platform_call_init(&book->call, book_on_reply);
+}
+
+static void discovery_end(struct discovery *discovery, const struct error *err)
+{
+	list_remove(&discovery->node);
+	platform_call_stop(&discovery->call);
+	waiters_call(&discovery->waiters, err);
+	free(discovery);
+}
+
+void peerbook_stop(struct peerbook *book)
+{
+	struct error err = { 0 };
+
+	(void)error_set(&err, ERROR_UNAVAILABLE, 0, "the peers of %s were not asked for: it is %s",
+			book->workspace->settings.name,
+			lifecycle_state_name(book->workspace->state));
+	loop_work_cancel(&book->fetch_soon);
+	platform_call_stop(&book->call);
+	while (!list_empty(&book->discoveries))
+		discovery_end(list_entry(book->discoveries.next, struct discovery, node), &err);
+	waiters_call(&book->waiters, &err);
+}
+
+void peerbook_fini(struct peerbook *book)
+{
+	peerbook_stop(book);
+	peers_free(book->peers, book->n_peers);
+	buffer_fini(&book->json);
+	error_keep(&book->last_error, NULL);
+}
+
+bool peerbook_is_fresh(const struct peerbook *book)
+{
+	const struct workspace *workspace = book->workspace;
+
+	return book->fetched && loop_now_ms(workspace->agent->loop) - book->fetched_at_ms <
+					workspace->settings.url_cache_ttl_ms;
+}
+
+void peerbook_fetch(struct peerbook *book, struct waiter *waiter)
+{
+	list_append(&book->waiters, &waiter->node);
+	loop_defer(book->workspace->agent->loop, &book->fetch_soon);
+}
+
+struct peer *peerbook_find(struct peerbook *book, const char *id_or_name, struct error *err)
+{
+	char id[UUID_LEN + 1], quoted[80];
+	struct peer *found = NULL;
+
+	if (parse_uuid(id_or_name, id) == 0) {
+		found = peer_by_id(book, id);
+		if (found)
+			return found;
+	}
+
+	(void)error_quote(quoted, sizeof(quoted), id_or_name, strlen(id_or_name));
+	for (size_t i = 0; i < book->n_peers; i++) {
+		if (strcmp(book->peers[i].name, id_or_name) != 0)
+			continue;
+
+		if (found) {
+			(void)error_set(err, ERROR_CONFLICT, 0,
+					"more than one peer of %s is called \"%s\"; give its id",
+					book->workspace->settings.name, quoted);
+			return NULL;
+		}
+		found = &book->peers[i];
+	}
+
+	if (!found)
+		(void)error_set(err, ERROR_NOT_FOUND, 0, "%s has no peer \"%s\"",
+				book->workspace->settings.name, quoted);
+	return found;
+}
+
+static bool peer_matches(const struct peer *peer, const char *query)
+{
+	return strcasestr(peer->name, query) || (peer->role && strcasestr(peer->role, query)) ||
+	       strcasestr(peer->id, query);
+}
+
+int peerbook_write(const struct peerbook *book, const char *query, struct buffer *out)
+{
+	char before = '[';
+
+	for (size_t i = 0; i < book->n_peers; i++) {
+		const struct peer *peer = &book->peers[i];
+
+		if (query && !peer_matches(peer, query))
+			continue;
+
+		(void)buffer_append_char(out, before);
+		(void)buffer_append(out, buffer_at(&book->json) + peer->json_at, peer->json_len);
+		before = ',';
+	}
+	if (before == '[')
+		(void)buffer_append_char(out, '[');
+	return buffer_append_char(out, ']');
+}
+
+bool peer_is_discovered(const struct peerbook *book, const struct peer *peer)
+{
+	return loop_now_ms(book->workspace->agent->loop) < peer->direct_until_ms;
+}
+
+/* A URL, or the knowledge that there is none. */
+static int discovery_note(struct discovery *discovery, const char *url)
+{
+	struct peerbook *book = discovery->book;
+	const struct workspace *workspace = book->workspace;
+	struct peer *peer = peer_by_id(book, discovery->id);
+	char *copy;
+
+	if (!peer)
+		return 0;
+
+	copy = url && peer_url_is_usable(url) ? strdup(url) : NULL;
+	if (url && peer_url_is_usable(url) && !copy)
+		return -ENOMEM;
+
+	free(peer->direct_url);
+	peer->direct_url = copy;
+	peer->direct_until_ms =
+		loop_now_ms(workspace->agent->loop) + workspace->settings.url_cache_ttl_ms;
+	return 0;
+}
+
+static void discovery_on_reply(struct platform_call *call, const struct platform_reply *reply)
+{
+	struct discovery *discovery = container_of(call, struct discovery, call);
+	struct error err = reply->err;
+	bool known = reply->verdict == PLATFORM_OK;
+
+	/* 503 in the platform's own words: the peer is there and has no URL that it would tell. */
+	if (reply->status == 503 && json_get_string(reply->json, "error"))
+		known = true;
+
+	if (known && discovery_note(discovery, peers_discovered_url(reply)) < 0) {
+		known = false;
+		(void)error_set(&err, ERROR_INTERNAL, ENOMEM, "no memory for a peer's URL");
+	}
+	if (reply->verdict == PLATFORM_UNAUTHORIZED || reply->verdict == PLATFORM_STRAY)
+		workspace_doubt(discovery->book->workspace);
+
+	discovery_end(discovery, known ? NULL : &err);
+}
+
+static struct discovery *discovery_begin(struct peerbook *book, const struct peer *peer,
+					 struct error *err)
+{
+	struct workspace *workspace = book->workspace;
+	struct discovery *discovery;
+
+	discovery = calloc(1, sizeof(*discovery));
+	if (!discovery) {
+		(void)error_set(err, ERROR_INTERNAL, ENOMEM, "no memory to discover a peer");
+		return NULL;
+	}
+
+	discovery->book = book;
+	(void)snprintf(discovery->id, sizeof(discovery->id), "%s", peer->id);
+	list_init(&discovery->waiters);
+	platform_call_init(&discovery->call, discovery_on_reply);
+	if (peers_discover(&discovery->call, workspace->platform, workspace->settings.id,
+			   workspace->token.text, peer->id, err) < 0) {
+		free(discovery);
+		return NULL;
+	}
+
+	list_append(&book->discoveries, &discovery->node);
+	return discovery;
+}
+
+int peerbook_discover(struct peerbook *book, struct peer *peer, struct waiter *waiter,
+		      struct error *err)
+{
+	struct discovery *discovery = NULL;
+
+	list_for_each (node, &book->discoveries) {
+		struct discovery *other = list_entry(node, struct discovery, node);
+
+		if (strcmp(other->id, peer->id) == 0)
+			discovery = other;
+	}
+
+	if (!discovery)
+		discovery = discovery_begin(book, peer, err);
+	if (!discovery)
+		return -ENOMEM;
+
+	list_append(&discovery->waiters, &waiter->node);
+	return 0;
+}
+
+bool peerbook_invalidate(struct peerbook *book, struct peer *peer)
+{
+	bool known = peer_is_discovered(book, peer);
+
+	free(peer->direct_url);
+	peer->direct_url = NULL;
+	peer->direct_until_ms = 0;
+	return known;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * What the files of a workspace share: the driver (workspace.c), the joining
+ * sequence (workspace-join.c), watching (workspace-watch.c) and reading
+ * evidence (workspace-evidence.c). Nobody else includes this but rotation.c,
+ * which tells the driver of a new token.
+ */
+
+#include "agent/workspace.h"
+#include "platform/state.h"
+
+/* The platform's liveness TTL (PLATFORM 3.4: Redis key of 180 s): after a longer gap we are
+ * offline. */
+#define LIVENESS_TTL_MS 180000
+/* How long to wait when a person has to act. */
+#define PATIENT_MS 300000
+#define FAILURES_MAX 3
+
+/* The one place that assigns state. why: for the log and last_error, or NULL. */
+void workspace_event(struct workspace *workspace, enum lifecycle_event event,
+		     const struct error *why);
+
+/* Evidence against us: anything but PLATFORM_OK. */
+void workspace_weigh(struct workspace *workspace, const struct platform_reply *reply);
+/* A try of ours came to nothing before it reached the platform, or its answer is no answer. */
+void workspace_failed(struct workspace *workspace, const struct error *err);
+/* The platform took us, and our token. */
+void workspace_proved(struct workspace *workspace);
+/* What it calls us. */
+void workspace_note_status(struct workspace *workspace, const struct state_answer *answer);
+/* The event in it: PAUSE, AIL or ALIVE, and the sentence that goes with AIL. */
+enum lifecycle_event workspace_read_status(const struct workspace *workspace,
+					   const struct state_answer *answer, struct error *why);
+/* Whether only a register brings us up from that status, and we know a way to register. */
+bool workspace_wants_register(const struct workspace *workspace, const char *status);
+
+void workspace_join_init(struct workspace *workspace);
+void workspace_begin_join(struct workspace *workspace);
+void workspace_plan_join(struct workspace *workspace, int64_t after_ms);
+void workspace_stop_join(struct workspace *workspace);
+bool workspace_is_joining(const struct workspace *workspace);
+/* The beat that the sequence waits for came back. */
+void workspace_join_beat(struct workspace *workspace, const struct platform_reply *reply);
+/* Asks as anybody whether we still exist, then goes on from there. */
+void workspace_inquire(struct workspace *workspace);
+
+void workspace_watch_init(struct workspace *workspace);
+void workspace_watch(struct workspace *workspace);
+void workspace_unwatch(struct workspace *workspace);
+void workspace_poll_now(struct workspace *workspace);
+/* The joining sequence has come to an end. */
+void workspace_refresh_joined(struct workspace *workspace, const struct error *err);
+/* All that wait for a refresh are told why there is none. */
+void workspace_refresh_drop(struct workspace *workspace, const struct error *err);
+
+/* U(0.5, 1.5) * ms */
+int64_t workspace_jitter(int64_t ms);

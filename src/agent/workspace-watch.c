@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Watching a workspace that has joined: the state poll, what heartbeats come
+ * back with, and refreshes that somebody local asked for.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "agent/workspace-private.h"
+
+enum refresh_part {
+	REFRESH_BEAT = 1 << 0,
+	REFRESH_POLL = 1 << 1,
+	REFRESH_JOIN = 1 << 2,
+};
+
+static void refresh_settle(struct workspace *workspace, unsigned parts, const struct error *err)
+{
+	if (!(workspace->refresh_left & parts))
+		return;
+
+	workspace->refresh_left &= ~parts;
+	if (err && err->kind != ERROR_NONE)
+		error_keep(&workspace->refresh_error, err);
+	if (workspace->refresh_left)
+		return;
+
+	waiters_call(&workspace->refresh_waiters, workspace->refresh_error);
+	error_keep(&workspace->refresh_error, NULL);
+}
+
+void workspace_refresh_joined(struct workspace *workspace, const struct error *err)
+{
+	refresh_settle(workspace, REFRESH_JOIN, err);
+}
+
+void workspace_refresh_drop(struct workspace *workspace, const struct error *err)
+{
+	refresh_settle(workspace, REFRESH_BEAT | REFRESH_POLL | REFRESH_JOIN, err);
+}
+
+static void poll_arm(struct workspace *workspace, int64_t hold_ms)
+{
+	int64_t interval = workspace->settings.state_poll_interval_ms;
+
+	timer_start(&workspace->poll_timer, MAX(interval, hold_ms));
+}
+
+/* The platform wants a register, but not one a poll: as often as failures are retried. */
+static void poll_bring_up(struct workspace *workspace, const char *status)
+{
+	bool beaten = workspace->heartbeat.last_ok_ms > workspace->state_since_ms;
+
+	if (beaten && !workspace->next_attempt_ms && workspace_wants_register(workspace, status))
+		workspace_plan_join(workspace,
+				    backoff_failed(&workspace->join_backoff, random_u32()));
+}
+
+static void poll_read(struct workspace *workspace, const struct state_answer *answer)
+{
+	enum lifecycle_event event;
+	struct error why = { 0 };
+
+	workspace->n_polls_ok++;
+	workspace_proved(workspace);
+	workspace_note_status(workspace, answer);
+	event = workspace_read_status(workspace, answer, &why);
+	workspace_event(workspace, event, &why);
+	if (event != LIFECYCLE_PAUSE && !workspace_is_joining(workspace))
+		poll_bring_up(workspace, answer->status);
+	refresh_settle(workspace, REFRESH_POLL, NULL);
+}
+
+static void poll_on_reply(struct platform_call *call, const struct platform_reply *reply)
+{
+	struct workspace *workspace = container_of(call, struct workspace, poll_call);
+	int64_t now_ms = loop_now_ms(workspace->agent->loop);
+	struct platform_reply bad = *reply;
+	struct state_answer answer;
+
+	if (reply->verdict == PLATFORM_OK) {
+		if (state_parse(reply, workspace->settings.id, &answer, &bad.err) == 0) {
+			backoff_succeeded(&workspace->poll_backoff, now_ms);
+			poll_arm(workspace, 0);
+			poll_read(workspace, &answer);
+			return;
+		}
+		bad.verdict = PLATFORM_DOWN;
+	}
+
+	workspace->n_polls_failed++;
+	poll_arm(workspace, backoff_failed(&workspace->poll_backoff, random_u32()));
+	refresh_settle(workspace, REFRESH_POLL, &bad.err);
+	workspace_weigh(workspace, &bad);
+}
+
+void workspace_poll_now(struct workspace *workspace)
+{
+	const struct workspace_settings *settings = &workspace->settings;
+	struct error err = { 0 };
+
+	timer_stop(&workspace->poll_timer);
+	if (state_get(&workspace->poll_call, workspace->platform, settings->id, settings->name,
+		      workspace->token.text, &err) == 0)
+		return;
+
+	poll_arm(workspace, BACKOFF_FIRST_MS);
+	refresh_settle(workspace, REFRESH_POLL, &err);
+}
+
+static void poll_on_timer(struct timer *timer)
+{
+	workspace_poll_now(container_of(timer, struct workspace, poll_timer));
+}
+
+/* The first poll falls somewhere in the interval, so that a fleet does not ask in step. */
+void workspace_watch(struct workspace *workspace)
+{
+	int64_t interval = workspace->settings.state_poll_interval_ms;
+
+	if (timer_is_running(&workspace->poll_timer) ||
+	    platform_call_is_running(&workspace->poll_call))
+		return;
+
+	timer_start(&workspace->poll_timer,
+		    interval / 2 + (int64_t)(((uint64_t)interval * random_u32()) >> 33));
+}
+
+void workspace_unwatch(struct workspace *workspace)
+{
+	timer_stop(&workspace->poll_timer);
+	platform_call_stop(&workspace->poll_call);
+	refresh_settle(workspace, REFRESH_POLL, NULL);
+}
+
+static void beat_on_reply(struct heartbeat *heartbeat, const struct platform_reply *reply)
+{
+	struct workspace *workspace = heartbeat->workspace;
+
+	if (workspace->step == WORKSPACE_BEATS) {
+		workspace_join_beat(workspace, reply);
+		return;
+	}
+
+	refresh_settle(workspace, REFRESH_BEAT, reply->verdict == PLATFORM_OK ? NULL : &reply->err);
+	if (reply->verdict == PLATFORM_OK) {
+		/* It does not prove the token (a deleted workspace gets a 200 too), only the
+		 * platform. */
+		workspace->failures = 0;
+		workspace->last_answer_ms = loop_now_ms(workspace->agent->loop);
+		return;
+	}
+	/* What the joining sequence is about to find out needs no second opinion. */
+	if (!workspace_is_joining(workspace))
+		workspace_weigh(workspace, reply);
+}
+
+void workspace_watch_init(struct workspace *workspace)
+{
+	timer_init(&workspace->poll_timer, workspace->agent->loop, poll_on_timer);
+	platform_call_init(&workspace->poll_call, poll_on_reply);
+	backoff_init(&workspace->poll_backoff, BACKOFF_FIRST_MS, BACKOFF_CAP_MS, BACKOFF_STEADY_MS);
+	heartbeat_init(&workspace->heartbeat, workspace, beat_on_reply);
+	list_init(&workspace->refresh_waiters);
+}
+
+/* What a refresh of this state waits for. */
+static unsigned refresh_parts(struct workspace *workspace)
+{
+	bool settled =
+		workspace->state == LIFECYCLE_ONLINE || workspace->state == LIFECYCLE_DEGRADED;
+	unsigned parts = 0;
+
+	if (workspace_is_joining(workspace))
+		return REFRESH_JOIN;
+
+	if (!settled && workspace->state != LIFECYCLE_PAUSED) {
+		workspace_plan_join(workspace, 0);
+		return REFRESH_JOIN;
+	}
+
+	if (settled) {
+		heartbeat_now(&workspace->heartbeat);
+		if (platform_call_is_running(&workspace->heartbeat.call))
+			parts |= REFRESH_BEAT;
+	}
+	workspace_poll_now(workspace);
+	if (platform_call_is_running(&workspace->poll_call))
+		parts |= REFRESH_POLL;
+	return parts;
+}
+
+int workspace_refresh(struct workspace *workspace, struct waiter *waiter, struct error *err)
+{
+	unsigned parts;
+
+	if (workspace->state == LIFECYCLE_REMOVED || workspace->state == LIFECYCLE_LEAVING)
+		return workspace_may_call(workspace, err);
+
+	parts = refresh_parts(workspace);
+	if (!parts)
+		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory to refresh %s",
+				 workspace->settings.name);
+
+	workspace->refresh_left |= parts;
+	list_append(&workspace->refresh_waiters, &waiter->node);
+	return 0;
+}
+
+void workspace_doubt(struct workspace *workspace)
+{
+	bool settled =
+		workspace->state == LIFECYCLE_ONLINE || workspace->state == LIFECYCLE_DEGRADED;
+
+	if (settled && !workspace_is_joining(workspace) &&
+	    !platform_call_is_running(&workspace->poll_call))
+		timer_start(&workspace->poll_timer, workspace_jitter(BACKOFF_FIRST_MS));
+}

@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The driver: it alone assigns a workspace's state, logs "online -> paused",
+ * and performs the actions that the lifecycle table asks for.
+ */
+
+#include "agent/workspace.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "agent/messages.h"
+#include "agent/workspace-private.h"
+#include "base/log.h"
+
+struct state_style {
+	int level;
+	const char *message_id;
+};
+
+static struct state_style state_style(enum lifecycle_state state)
+{
+	switch (state) {
+	case LIFECYCLE_JOINING:
+	case LIFECYCLE_LEAVING:
+		return (struct state_style){ LOG_INFO, NULL };
+	case LIFECYCLE_ONLINE:
+		return (struct state_style){ LOG_INFO, MESSAGE_ONLINE };
+	case LIFECYCLE_DEGRADED:
+		return (struct state_style){ LOG_WARNING, MESSAGE_DEGRADED };
+	case LIFECYCLE_PAUSED:
+		return (struct state_style){ LOG_NOTICE, MESSAGE_PAUSED };
+	case LIFECYCLE_UNREACHABLE:
+		return (struct state_style){ LOG_WARNING, MESSAGE_UNREACHABLE };
+	case LIFECYCLE_MISROUTED:
+		return (struct state_style){ LOG_ERR, MESSAGE_MISROUTED };
+	case LIFECYCLE_AUTH_LOST:
+		return (struct state_style){ LOG_ERR, MESSAGE_AUTH_LOST };
+	case LIFECYCLE_REMOVED:
+		return (struct state_style){ LOG_NOTICE, MESSAGE_REMOVED };
+	}
+	return (struct state_style){ LOG_INFO, NULL };
+}
+
+static void workspace_log_change(const struct workspace *workspace, enum lifecycle_state before,
+				 const struct error *why)
+{
+	struct state_style style = state_style(workspace->state);
+	bool reason = why && why->kind != ERROR_NONE;
+
+	log_event(style.level, workspace->settings.name, lifecycle_state_name(workspace->state),
+		  style.message_id, "%s -> %s%s%s", lifecycle_state_name(before),
+		  lifecycle_state_name(workspace->state), reason ? ": " : "",
+		  reason ? why->text : "");
+}
+
+/* What an operator has to act on stands as a warning until it is mended. */
+static void workspace_mark(struct workspace *workspace, enum lifecycle_state before,
+			   const struct error *why)
+{
+	static const enum lifecycle_state marked[] = { LIFECYCLE_MISROUTED, LIFECYCLE_AUTH_LOST,
+						       LIFECYCLE_UNREACHABLE };
+	const char *name = workspace->settings.name;
+
+	for (size_t i = 0; i < ARRAY_LEN(marked); i++)
+		if (before == marked[i])
+			agent_unwarn(workspace->agent, lifecycle_state_name(before), name);
+
+	for (size_t i = 0; i < ARRAY_LEN(marked); i++)
+		if (workspace->state == marked[i])
+			agent_warn(workspace->agent, lifecycle_state_name(workspace->state), name,
+				   workspace->state == LIFECYCLE_UNREACHABLE ? AGENT_WARNING
+									     : AGENT_CRITICAL,
+				   "%s is %s: %s", name, lifecycle_state_name(workspace->state),
+				   why ? why->text : "");
+}
+
+static void workspace_silence(struct workspace *workspace)
+{
+	struct error err = { 0 };
+
+	(void)error_set(
+		&err, workspace->state == LIFECYCLE_REMOVED ? ERROR_REMOVED : ERROR_UNAVAILABLE, 0,
+		"%s is %s", workspace->settings.name, lifecycle_state_name(workspace->state));
+	workspace_stop_join(workspace);
+	workspace_unwatch(workspace);
+	peerbook_stop(&workspace->peerbook);
+	rotation_free(workspace->rotation);
+	platform_call_stop(&workspace->card_call);
+	workspace_refresh_drop(workspace, &err);
+	waiters_call(&workspace->card_waiters, &err);
+}
+
+static void workspace_act(struct workspace *workspace, unsigned actions)
+{
+	if (actions & LIFECYCLE_HUSH) {
+		heartbeat_stop(&workspace->heartbeat);
+		vault_stop(&workspace->vault);
+		workspace_stop_join(workspace);
+	}
+	if (actions & LIFECYCLE_SILENCE)
+		workspace_silence(workspace);
+	if (actions & LIFECYCLE_WIPE)
+		vault_wipe(&workspace->vault);
+	if (actions & LIFECYCLE_BEAT) {
+		heartbeat_start(&workspace->heartbeat);
+		vault_start(&workspace->vault);
+	}
+	if (actions & LIFECYCLE_WATCH)
+		workspace_watch(workspace);
+
+	if (!(actions & (LIFECYCLE_REJOIN | LIFECYCLE_RETRY | LIFECYCLE_PATIENT)))
+		return;
+
+	workspace_unwatch(workspace);
+	if (actions & LIFECYCLE_REJOIN)
+		workspace_plan_join(workspace, 0);
+	if (actions & LIFECYCLE_RETRY)
+		workspace_plan_join(workspace,
+				    backoff_failed(&workspace->join_backoff, random_u32()));
+	if (actions & LIFECYCLE_PATIENT)
+		workspace_plan_join(workspace, workspace_jitter(PATIENT_MS));
+}
+
+static void workspace_tell(struct workspace *workspace, enum lifecycle_state before)
+{
+	struct agent *agent = workspace->agent;
+
+	agent->events->on_state(agent->events_data, workspace, before);
+	if (before == LIFECYCLE_JOINING)
+		loop_defer(agent->loop, &workspace->joined_soon);
+	if (workspace->state == LIFECYCLE_PAUSED && workspace->settings.on_pause == WORKSPACE_EXIT)
+		agent->events->on_exit(agent->events_data, workspace, 10);
+	if (workspace->state == LIFECYCLE_REMOVED &&
+	    workspace->settings.on_delete == WORKSPACE_EXIT)
+		agent->events->on_exit(agent->events_data, workspace, 11);
+}
+
+void workspace_event(struct workspace *workspace, enum lifecycle_event event,
+		     const struct error *why)
+{
+	struct lifecycle_step step = lifecycle_next(workspace->state, event);
+	enum lifecycle_state before = workspace->state;
+	struct error reason = why ? *why : (struct error){ 0 };
+
+	if (event != LIFECYCLE_TOKEN && event != LIFECYCLE_LEAVE)
+		error_keep(&workspace->last_error, &reason);
+
+	if (step.next != before) {
+		workspace->state = step.next;
+		workspace->state_since_ms = loop_now_ms(workspace->agent->loop);
+		workspace->state_since_wall_ms = wall_now_ms();
+		workspace_log_change(workspace, before, &reason);
+		workspace_mark(workspace, before, &reason);
+	} else if (event == LIFECYCLE_FAIL || event == LIFECYCLE_LOSE) {
+		log_event(LOG_DEBUG, workspace->settings.name, "try_failed", NULL, "%s",
+			  reason.text);
+	}
+
+	workspace_act(workspace, step.actions);
+	if (!workspace_is_joining(workspace))
+		workspace_refresh_joined(workspace, &reason);
+	if (step.next != before)
+		workspace_tell(workspace, before);
+}
+
+static void workspace_on_joined_soon(struct loop_work *work)
+{
+	struct workspace *workspace = container_of(work, struct workspace, joined_soon);
+
+	if (workspace->state != LIFECYCLE_JOINING)
+		waiters_call(&workspace->join_waiters, NULL);
+}
+
+void workspace_await_join(struct workspace *workspace, struct waiter *waiter)
+{
+	list_append(&workspace->join_waiters, &waiter->node);
+	if (workspace->state != LIFECYCLE_JOINING)
+		loop_defer(workspace->agent->loop, &workspace->joined_soon);
+}
+
+static void card_on_reply(struct platform_call *call, const struct platform_reply *reply)
+{
+	struct workspace *workspace = container_of(call, struct workspace, card_call);
+
+	waiters_call(&workspace->card_waiters, reply->verdict == PLATFORM_OK ? NULL : &reply->err);
+	if (reply->verdict == PLATFORM_UNAUTHORIZED || reply->verdict == PLATFORM_STRAY)
+		workspace_doubt(workspace);
+}
+
+/* The card is the settings' from now on; on disk too, when they are ours to write. */
+static int workspace_keep_card(struct workspace *workspace, const char *card, size_t len,
+			       struct error *err)
+{
+	struct agent *agent = workspace->agent;
+	char *before = workspace->settings.agent_card;
+	char *copy;
+	int r;
+
+	copy = strndup(card, len);
+	if (!copy)
+		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory for an agent card");
+
+	workspace->settings.agent_card = copy;
+	if (workspace->settings.joined) {
+		r = agent->events->save(agent->events_data, &workspace->settings, err);
+		if (r < 0) {
+			workspace->settings.agent_card = before;
+			free(copy);
+			return r;
+		}
+	}
+	free(before);
+	return 0;
+}
+
+int workspace_update_card(struct workspace *workspace, const char *card, size_t len,
+			  struct waiter *waiter, struct error *err)
+{
+	const struct workspace_settings *settings = &workspace->settings;
+	int r;
+
+	r = workspace_may_call(workspace, err);
+	if (r < 0)
+		return r;
+
+	if (platform_call_is_running(&workspace->card_call))
+		return error_set(err, ERROR_CONFLICT, EBUSY,
+				 "another card of %s is on its way; wait for that", settings->name);
+
+	r = workspace_keep_card(workspace, card, len, err);
+	if (r < 0)
+		return r;
+
+	r = registry_update_card(&workspace->card_call, workspace->platform, settings->id,
+				 workspace->token.text, card, len, err);
+	if (r < 0)
+		return r;
+
+	list_append(&workspace->card_waiters, &waiter->node);
+	return 0;
+}
+
+int workspace_set_token(struct workspace *workspace, const char *text, size_t len,
+			struct waiter *waiter, struct error *err)
+{
+	if (parse_token(text, len) < 0)
+		return error_set(
+			err, ERROR_INVALID_PARAMS, EINVAL,
+			"`token` must be 8 to 512 visible characters, and not the mark that "
+			"a dialog shows in place of one");
+	if (workspace->state == LIFECYCLE_REMOVED || workspace->state == LIFECYCLE_LEAVING)
+		return workspace_may_call(workspace, err);
+
+	return rotation_begin(workspace, text, len, waiter, err);
+}
+
+int workspace_rotate_token(struct workspace *workspace, struct waiter *waiter, struct error *err)
+{
+	int r;
+
+	r = workspace_may_call(workspace, err);
+	if (r < 0)
+		return r;
+
+	return rotation_begin(workspace, NULL, 0, waiter, err);
+}
+
+int workspace_may_call(const struct workspace *workspace, struct error *err)
+{
+	const char *name = workspace->settings.name;
+	const char *why = workspace->last_error ? workspace->last_error->text : "no answer yet";
+
+	switch (workspace->state) {
+	case LIFECYCLE_ONLINE:
+	case LIFECYCLE_DEGRADED:
+		return 0;
+	case LIFECYCLE_JOINING:
+		return error_set(err, ERROR_UNAVAILABLE, EAGAIN, "%s is still joining: %s", name,
+				 why);
+	case LIFECYCLE_PAUSED:
+		return error_set(
+			err, ERROR_PAUSED, EAGAIN,
+			"%s is paused on the platform; it goes on when it is resumed there", name);
+	case LIFECYCLE_UNREACHABLE:
+	case LIFECYCLE_MISROUTED:
+		return error_set(err, ERROR_UNAVAILABLE, EAGAIN, "%s is %s: %s", name,
+				 lifecycle_state_name(workspace->state), why);
+	case LIFECYCLE_AUTH_LOST:
+		return error_set(err, ERROR_UNAUTHORIZED, EACCES, "%s", why);
+	case LIFECYCLE_REMOVED:
+		return error_set(err, ERROR_REMOVED, ENOENT, "%s was deleted on the platform",
+				 name);
+	case LIFECYCLE_LEAVING:
+		return error_set(err, ERROR_UNAVAILABLE, ESHUTDOWN, "%s is leaving", name);
+	}
+	return error_set(err, ERROR_INTERNAL, 0, "%s is in no state", name);
+}
+
+void workspace_wake(struct workspace *workspace, bool slept)
+{
+	switch (workspace->state) {
+	case LIFECYCLE_ONLINE:
+	case LIFECYCLE_DEGRADED:
+		if (!slept || workspace_is_joining(workspace))
+			return;
+		/* The platform has not heard of us for as long as we slept. */
+		workspace_unwatch(workspace);
+		workspace_plan_join(workspace, workspace_jitter(BACKOFF_FIRST_MS));
+		return;
+	case LIFECYCLE_PAUSED:
+		timer_start(&workspace->poll_timer, workspace_jitter(BACKOFF_FIRST_MS));
+		return;
+	case LIFECYCLE_JOINING:
+	case LIFECYCLE_UNREACHABLE:
+	case LIFECYCLE_MISROUTED:
+		backoff_reset(&workspace->join_backoff);
+		if (!workspace_is_joining(workspace))
+			workspace_plan_join(workspace, workspace_jitter(BACKOFF_FIRST_MS));
+		return;
+	case LIFECYCLE_AUTH_LOST:
+	case LIFECYCLE_REMOVED:
+	case LIFECYCLE_LEAVING:
+		return;
+	}
+}
+
+int64_t workspace_next_attempt_wall_ms(const struct workspace *workspace)
+{
+	if (!workspace->next_attempt_ms)
+		return 0;
+
+	return wall_now_ms() + workspace->next_attempt_ms - loop_now_ms(workspace->agent->loop);
+}
+
+void workspace_report_changed(struct workspace *workspace)
+{
+	struct agent *agent = workspace->agent;
+
+	agent->events->on_report(agent->events_data, workspace);
+}
+
+bool workspace_can_adjust(const struct workspace *workspace,
+			  const struct workspace_settings *settings)
+{
+	const struct workspace_settings *now = &workspace->settings;
+	struct workspace_settings as_if = *settings;
+
+	/* Everything but these means another request, another token, or another name. */
+	as_if.heartbeat_interval_ms = now->heartbeat_interval_ms;
+	as_if.state_poll_interval_ms = now->state_poll_interval_ms;
+	as_if.secrets_refresh_interval_ms = now->secrets_refresh_interval_ms;
+	as_if.secrets_max_stale_ms = now->secrets_max_stale_ms;
+	as_if.url_cache_ttl_ms = now->url_cache_ttl_ms;
+	as_if.on_pause = now->on_pause;
+	as_if.on_delete = now->on_delete;
+	return workspace_settings_equal(&as_if, now);
+}
+
+static void workspace_restart_timers(struct workspace *workspace)
+{
+	if (workspace->heartbeat.running) {
+		heartbeat_stop(&workspace->heartbeat);
+		heartbeat_start(&workspace->heartbeat);
+	}
+	if (workspace->vault.refreshing) {
+		vault_stop(&workspace->vault);
+		vault_start(&workspace->vault);
+	}
+	if (timer_is_running(&workspace->poll_timer)) {
+		workspace_unwatch(workspace);
+		workspace_watch(workspace);
+	}
+}
+
+void workspace_adjust(struct workspace *workspace, const struct workspace_settings *settings)
+{
+	struct workspace_settings *now = &workspace->settings;
+	bool timing = now->heartbeat_interval_ms != settings->heartbeat_interval_ms ||
+		      now->state_poll_interval_ms != settings->state_poll_interval_ms ||
+		      now->secrets_refresh_interval_ms != settings->secrets_refresh_interval_ms;
+
+	now->heartbeat_interval_ms = settings->heartbeat_interval_ms;
+	now->state_poll_interval_ms = settings->state_poll_interval_ms;
+	now->secrets_refresh_interval_ms = settings->secrets_refresh_interval_ms;
+	now->secrets_max_stale_ms = settings->secrets_max_stale_ms;
+	now->url_cache_ttl_ms = settings->url_cache_ttl_ms;
+	now->on_pause = settings->on_pause;
+	now->on_delete = settings->on_delete;
+	if (timing)
+		workspace_restart_timers(workspace);
+}
+
+static void workspace_init(struct workspace *workspace)
+{
+	list_init(&workspace->node);
+	list_init(&workspace->card_waiters);
+	list_init(&workspace->join_waiters);
+	loop_work_init(&workspace->joined_soon, workspace_on_joined_soon);
+	platform_call_init(&workspace->card_call, card_on_reply);
+	workspace_join_init(workspace);
+	workspace_watch_init(workspace);
+	vault_init(&workspace->vault, workspace);
+	peerbook_init(&workspace->peerbook, workspace);
+	reporter_init(&workspace->reporter);
+	workspace->state = LIFECYCLE_JOINING;
+	workspace->born_ms = loop_now_ms(workspace->agent->loop);
+	workspace->state_since_ms = workspace->born_ms;
+	workspace->state_since_wall_ms = wall_now_ms();
+}
+
+int workspace_new(struct agent *agent, struct platform *platform,
+		  const struct workspace_settings *settings, struct workspace **ret,
+		  struct error *err)
+{
+	struct workspace *workspace;
+
+	workspace = calloc(1, sizeof(*workspace));
+	if (!workspace)
+		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory for a workspace");
+
+	if (workspace_settings_copy(&workspace->settings, settings) < 0) {
+		free(workspace);
+		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory for a workspace");
+	}
+
+	workspace->agent = agent;
+	workspace->platform = platform;
+	workspace_init(workspace);
+	*ret = workspace;
+	return 0;
+}
+
+void workspace_free(struct workspace *workspace)
+{
+	if (!workspace)
+		return;
+
+	list_remove(&workspace->node);
+	/* One that never began has nothing to tell. */
+	if (workspace->started)
+		workspace_stop(workspace);
+	loop_work_cancel(&workspace->joined_soon);
+	waiters_call(&workspace->join_waiters, workspace->last_error);
+	heartbeat_fini(&workspace->heartbeat);
+	vault_fini(&workspace->vault);
+	peerbook_fini(&workspace->peerbook);
+	token_fini(&workspace->token);
+	error_keep(&workspace->last_error, NULL);
+	error_keep(&workspace->refresh_error, NULL);
+	workspace_settings_fini(&workspace->settings);
+	free(workspace);
+}
+
+void workspace_start(struct workspace *workspace)
+{
+	workspace->started = true;
+	token_drop_unproven(workspace->agent->state_dirfd, &workspace->settings);
+	workspace_plan_join(workspace, 0);
+}
+
+void workspace_stop(struct workspace *workspace)
+{
+	workspace_event(workspace, LIFECYCLE_LEAVE, NULL);
+}
+
+void workspace_retry(struct workspace *workspace)
+{
+	workspace->token_reread = false;
+	if (workspace->state == LIFECYCLE_AUTH_LOST && !workspace_is_joining(workspace))
+		workspace_plan_join(workspace, 0);
+}

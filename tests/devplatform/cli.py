@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import resource
 import secrets
 import signal
 import sys
@@ -54,33 +55,50 @@ def _parser() -> argparse.ArgumentParser:
                              "if they are not there")
     parser.add_argument("--record", type=int, default=10_000, metavar="N",
                         help="requests that are remembered (default %(default)s)")
+    parser.add_argument("--stdin", action="store_true",
+                        help="end when standard input ends, as when the starter has died")
     parser.add_argument("-v", "--verbose", action="store_true",
                         help="tell on stderr what happens")
     return parser
 
 
-def _options(argv: list[str] | None) -> tuple[Options, bool]:
+def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = _parser()
     given = parser.parse_args(argv)
     try:
-        settings = parse_settings(given.settings)
+        given.settings = parse_settings(given.settings)
     except ValueError as error:
         parser.error(f"--settings: {error}")
     if given.plugins is not None and not given.plugins.is_dir():
         parser.error(f"--plugins: {given.plugins} is not a folder")
-    logging.basicConfig(level=logging.DEBUG if given.verbose else logging.WARNING,
-                        format="devplatform: %(message)s")
-    generated = not given.admin_token and not settings.dev_open
-    token = given.admin_token or secrets.token_urlsafe(24)
-    return Options(settings, given.generation, token, given.plugins, given.tls, given.port,
-                   given.record), generated
+    return given
+
+
+def _raise_file_limit() -> None:
+    """Every connection is an open file."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _read_to_end(stopping: threading.Event) -> None:
+    while sys.stdin.buffer.read(4096):
+        pass
+    stopping.set()
 
 
 def main(argv: list[str] | None = None) -> int:
-    options, generated = _options(argv)
+    given = _parse(argv)
+    logging.basicConfig(level=logging.DEBUG if given.verbose else logging.WARNING,
+                        format="devplatform: %(message)s")
+    token = given.admin_token or secrets.token_urlsafe(24)
+    options = Options(given.settings, given.generation, token, given.plugins, given.tls,
+                      given.port, given.record)
+    _raise_file_limit()
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    if given.stdin:
+        threading.Thread(target=_read_to_end, args=(stopping,), daemon=True).start()
     try:
         wrap = good(options.tls) if options.tls else None
         server = Server(options, wrap)
@@ -88,7 +106,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"devplatform: cannot start: {error}", file=sys.stderr)
         return 1
     lines = [server.url]
-    if generated:
+    if not given.admin_token and not given.settings.dev_open:
         lines.append(f"admin token: {options.admin_token}")
     if wrap:
         # For whoever does not trust ca.pem yet, and for /_dev/.

@@ -16,6 +16,7 @@ from . import agents, tls
 from .faults import BadRule
 from .journal import Filter
 from .model import Workspace, canonical, rfc3339
+from .settings import GENERATIONS
 from .wire import Connection, Request, Response, json_response
 
 if TYPE_CHECKING:
@@ -166,19 +167,11 @@ def _fault_id(call: DevCall) -> int:
 @dev("POST", "outage")
 def outage(call: DevCall) -> Answer:
     """The datastore is gone, or (kind: down) the whole platform is."""
-    body, server = call.body(), call.server
-    kind, for_ms = body.get("kind", "datastore"), float(body.get("for_ms", 0))
-    if kind == "datastore":
-        with server.platform.lock:
-            server.platform.store.down = True
-        end: Callable[[], None] = lambda: setattr(server.platform.store, "down", False)
-    elif kind == "down":
-        server.main.close(spare=call.connection)
-        end = server.main.open
-    else:
+    body = call.body()
+    kind = body.get("kind", "datastore")
+    if kind not in ("datastore", "down"):
         raise Failed(400, "kind is datastore or down")
-    if for_ms > 0:
-        server.platform.later(for_ms / 1000, end)
+    call.server.begin_outage(kind, float(body.get("for_ms", 0)) / 1000, call.connection)
     return 200, {"outage": kind}
 
 
@@ -190,10 +183,7 @@ def show_outage(call: DevCall) -> Answer:
 
 @dev("DELETE", "outage")
 def end_outage(call: DevCall) -> Answer:
-    server = call.server
-    with server.platform.lock:
-        server.platform.store.down = False
-    server.main.open()
+    call.server.end_outage()
     return 200, {"outage": None}
 
 
@@ -340,7 +330,9 @@ def change_settings(call: DevCall) -> Answer:
     with platform.lock:
         for name, value in call.body().items():
             if name == "generation":
-                platform.options.generation = str(value)
+                if value not in GENERATIONS:
+                    raise Failed(400, f"generation is one of {', '.join(GENERATIONS)}")
+                platform.options.generation = value
             elif not hasattr(platform.settings, name):
                 raise Failed(400, f"no setting is called {name}")
             else:

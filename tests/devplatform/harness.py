@@ -62,9 +62,9 @@ class Standin:
         if "rate_limit" not in settings:
             settings = ",".join(filter(None, (settings, "rate_limit=0")))
         process = subprocess.Popen(
-            [sys.executable, str(PROGRAM), "--admin-token", ADMIN_TOKEN,
+            [sys.executable, str(PROGRAM), "--stdin", "--admin-token", ADMIN_TOKEN,
              "--generation", generation, "--settings", settings, *arguments],
-            stdout=subprocess.PIPE, text=True)
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         if not url:
@@ -79,8 +79,9 @@ class Standin:
         """The exit status."""
         self.process.terminate()
         status = self.process.wait(TIMEOUT_S)
-        if self.process.stdout:
-            self.process.stdout.close()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe:
+                pipe.close()
         return status
 
     def __enter__(self) -> Standin:

@@ -19,29 +19,35 @@ from .wire import Request
 BODY_KEPT = 64 << 10    # bytes of a body that are kept
 
 
-@dataclasses.dataclass
 class Record:
-    request: Request
-    names: frozenset[str]           # the workspaces that it concerns
-    endpoint: str
-    connection: int
-    seq: int = 0
-    status: int | None = None
-    outcome: str = "pending"        # then: answered, dropped, hanging
-    fault: int | None = None
-    answered: float = 0.0
+    """A request, as far as it is kept."""
+
+    def __init__(self, request: Request, names: frozenset[str], endpoint: str,
+                 connection: int):
+        self.names = names              # the workspaces that it concerns
+        self.endpoint = endpoint
+        self.method, self.path = request.method, request.path
+        self.seq = 0
+        self.status: int | None = None
+        self.outcome = "pending"        # then: answered, dropped, hanging
+        self.fault: int | None = None
+        self.answered = 0.0
+        self._connection = connection
+        self._arrived, self._target = request.arrived, request.target
+        self._headers = request.headers
+        self._body, self._body_bytes = request.body[:BODY_KEPT], len(request.body)
+        self._peer_port, self._secure = request.peer[1], request.secure
 
     def show(self) -> dict[str, Any]:
-        request = self.request
         return {
-            "seq": self.seq, "time": request.arrived, "answered": self.answered,
-            "method": request.method, "path": request.path, "target": request.target,
+            "seq": self.seq, "time": self._arrived, "answered": self.answered,
+            "method": self.method, "path": self.path, "target": self._target,
             "endpoint": self.endpoint, "workspaces": sorted(self.names),
-            "headers": [list(header) for header in request.headers],
-            "body": request.body[:BODY_KEPT].decode("utf-8", "replace"),
-            "body_bytes": len(request.body), "peer_port": request.peer[1],
-            "connection": self.connection, "tls": request.secure, "status": self.status,
-            "outcome": self.outcome, "fault": self.fault,
+            "headers": [list(header) for header in self._headers],
+            "body": self._body.decode("utf-8", "replace"), "body_bytes": self._body_bytes,
+            "peer_port": self._peer_port, "connection": self._connection,
+            "tls": self._secure, "status": self.status, "outcome": self.outcome,
+            "fault": self.fault,
         }
 
 
@@ -57,8 +63,8 @@ class Filter:
     status: int | None = None
 
     def takes(self, record: Record) -> bool:
-        return ((not self.method or record.request.method == self.method)
-                and (not self.path or fnmatch.fnmatchcase(record.request.path, self.path))
+        return ((not self.method or record.method == self.method)
+                and (not self.path or fnmatch.fnmatchcase(record.path, self.path))
                 and (not self.endpoint or record.endpoint == self.endpoint)
                 and (not self.workspace or self.workspace in record.names)
                 and (self.status is None or record.status == self.status))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 REQUEST_MAX = 1 << 20       # a larger body is cut here, silently
 ATTEMPTS_MAX = 5            # deliveries of a queued message before it is given up
 BUSY_RETRY_S = 30
+WAKING_RETRY_S = 15
 DRAIN_MAX = 10              # later generation: messages that one heartbeat brings
 
 DENIED = "access denied: workspaces cannot communicate per hierarchy rules"
@@ -165,6 +166,9 @@ class Proxy:
             return refusal(402, "workspace budget limit exceeded")
         if self.platform.options.later and target.delivery_mode == "poll":
             return target, ""
+        if target.status == "hibernated":
+            return refusal(503, "workspace is waking up", waking=True,
+                           retry_after=WAKING_RETRY_S)
         if not target.url:
             return refusal(503, "workspace has no URL", status=target.status)
         return target, target.url

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -137,16 +136,3 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
         if params is not None:
             return entry, params
     return None
-
-
-def locked(function: Callable[..., Any]) -> Callable[..., Any]:
-    """For a method of something that has a platform: run it under the lock."""
-    @functools.wraps(function)
-    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with self.platform.lock:
-            try:
-                return function(self, *args, **kwargs)
-            finally:
-                self.platform.changed.notify_all()
-
-    return wrapper

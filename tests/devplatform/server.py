@@ -22,6 +22,7 @@ from .wire import BadRequest, Connection, Request, Response, text_response
 LOOPBACK = "127.0.0.1"
 BACKLOG = 4096
 REOPEN_S = 10.0     # how long to try to get a port back
+SHORTAGE_S = 0.05   # pause when a connection cannot be accepted
 
 log = logging.getLogger("devplatform")
 
@@ -31,11 +32,12 @@ Wrap = Callable[[socket.socket], socket.socket]
 class Listener:
     """A port on loopback. Every connection gets a thread."""
 
-    def __init__(self, serve: Callable[[Connection, Listener], None], *, port: int = 0,
-                 wrap: Wrap | None = None, main: bool = False):
+    def __init__(self, serve: Callable[[Connection], None], *, port: int = 0,
+                 wrap: Wrap | None = None,
+                 refuses: Callable[[Connection], bool] = lambda connection: False):
         self._serve = serve
         self._wrap = wrap
-        self.main = main
+        self._refuses = refuses
         self.port = port
         self._socket: socket.socket | None = None
         self._connections: set[Connection] = set()
@@ -96,19 +98,30 @@ class Listener:
         while True:
             try:
                 accepted, peer = listening.accept()
-            except OSError:
-                return
+            except OSError as error:
+                if self._socket is not listening:
+                    return
+                # Too many open files, perhaps. They may become fewer.
+                log.warning("cannot accept a connection: %s", error)
+                time.sleep(SHORTAGE_S)
+                continue
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self._run, args=(accepted, peer), daemon=True).start()
+            try:
+                threading.Thread(target=self._run, args=(accepted, peer), daemon=True).start()
+            except RuntimeError as error:
+                log.warning("no thread for a connection: %s", error)
+                accepted.close()
 
     def _run(self, accepted: socket.socket, peer: tuple[str, int]) -> None:
         connection = Connection(accepted, peer, secure=self.secure)
         with self._lock:
             self._connections.add(connection)
         try:
+            if self._refuses(connection):
+                return
             if self._wrap:
                 connection.sock = self._wrap(accepted)
-            self._serve(connection, self)
+            self._serve(connection)
         except (OSError, ssl.SSLError) as error:
             log.debug("connection from port %d: %s", peer[1], error)
         finally:
@@ -128,9 +141,9 @@ class Server:
         self.journal = Journal(options.record)
         self.faults = Faults()
         self.dev = Dev(self)
-        self.wrap = wrap
+        self.outages = 0
         self._numbers = itertools.count(1)
-        self.main = Listener(self.serve, port=options.port, wrap=wrap, main=True)
+        self.main = Listener(self.serve, port=options.port, wrap=wrap, refuses=self.refuses)
         self.extra: dict[int, Listener] = {}
         front.attach(self.platform)
         self.platform.start()
@@ -152,16 +165,45 @@ class Server:
             listener.close()
         self.dev.stop()
 
+    # ---- outages ----
+
+    def begin_outage(self, kind: str, for_s: float, spare: Connection) -> None:
+        """The datastore goes, or (down) the main port does, except for one connection."""
+        with self.platform.lock:
+            self.outages += 1
+            number = self.outages
+            if kind == "down":
+                self.main.close(spare=spare)
+            else:
+                self.platform.store.down = True
+
+        def end() -> None:
+            if self.outages == number:
+                self.end_outage()
+
+        if for_s > 0:
+            self.platform.later(for_s, end)
+
+    def end_outage(self) -> None:
+        with self.platform.lock:
+            self.outages += 1
+            self.platform.store.down = False
+            self.main.open()
+
     # ---- one connection ----
 
-    def serve(self, connection: Connection, listener: Listener) -> None:
-        rule = self.faults.take_accept() if listener.main else None
-        if rule:
-            if rule.action.rst:
-                connection.reset()
-            else:
-                connection.finish()
-            return
+    def refuses(self, connection: Connection) -> bool:
+        """End a connection at once, if a rule wants that."""
+        rule = self.faults.take_accept()
+        if rule is None:
+            return False
+        if rule.action.rst:
+            connection.reset()
+        else:
+            connection.finish()
+        return True
+
+    def serve(self, connection: Connection) -> None:
         number = next(self._numbers)
         try:
             while self._exchange(connection, number):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import socket
 import ssl
@@ -15,7 +16,10 @@ from typing import Any
 
 import pytest
 
+from . import agents, dev, faults, tls
+from .endpoints import ENDPOINTS
 from .harness import ADMIN_TOKEN, Created, DevError, Standin
+from .settings import Settings
 
 WAIT_S = 10.0
 
@@ -78,6 +82,18 @@ def test_down_means_that_nobody_listens(standin: Standin) -> None:
     standin.dev("DELETE", f"listen/{control['port']}")
 
 
+def test_the_end_of_one_outage_is_not_the_end_of_the_next(standin: Standin) -> None:
+    workspace = standin.create()
+    standin.dev("POST", "outage", {"for_ms": 100})
+    standin.dev("DELETE", "outage")
+    standin.dev("POST", "outage")
+    standin.dev("POST", "outage", {"for_ms": 1})
+    standin.dev("POST", "outage")
+    ends = time.monotonic() + 0.3
+    while time.monotonic() < ends:
+        assert beat(standin, workspace) == 500
+
+
 def test_down_for_a_while(standin: Standin) -> None:
     standin.dev("POST", "outage", {"kind": "down", "for_ms": 200})
     with pytest.raises(ConnectionRefusedError):
@@ -113,6 +129,17 @@ def test_an_unknown_call_tells_which_ones_there_are(standin: Standin) -> None:
     reply = standin.call("GET", "/_dev/nothing")
     assert reply.status == 404
     assert "POST /_dev/faults" in reply.json()["known"]
+
+
+def test_the_manual_is_complete() -> None:
+    manual = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
+    calls = {name for _, name in dev._handlers}
+    names = {field.name for field in dataclasses.fields(Settings)}
+    words = {*names, *faults._MATCHING, *faults._DOING, *ENDPOINTS, *tls.KINDS,
+             *agents.NAMED_MODES, *agents.MEMBERS, *faults.DROPS, *faults.PARTS}
+    assert [name for name in sorted(calls) if f"$U/_dev/{name}" not in manual] == []
+    assert [word for word in sorted(words) if f"`{word}`" not in manual
+            and f'"{word}"' not in manual] == []
 
 
 # ---- rows ----

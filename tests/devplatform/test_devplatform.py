@@ -107,6 +107,14 @@ def test_prints_its_url_and_a_token_and_ends_well() -> None:
         assert process.wait(WAIT_S) == 0
 
 
+def test_ends_with_its_starter() -> None:
+    standin = Standin.start()
+    assert standin.process.stdin is not None
+    standin.process.stdin.close()
+    assert standin.process.wait(WAIT_S) == 0
+    standin.stop()
+
+
 @pytest.mark.parametrize("arguments", [["--settings", "nonsense=1"], ["--settings", "a2a_idle_s"],
                                        ["--settings", "rate_limit=many"],
                                        ["--plugins", "/no/such/folder"],

@@ -9,6 +9,7 @@ from .. import auth
 from ..model import Secret, canonical, rfc3339
 from ..router import Call, Refused, route
 from ..wire import Response, json_response
+from .workspaces import restart_container
 
 
 def _show(key: str, secret: Secret, scope: str) -> dict[str, Any]:
@@ -20,13 +21,22 @@ def _save(call: Call, workspace_id: str) -> str:
     fields = call.fields()
     key = fields.string("key", required=True)
     call.store.set_secret(workspace_id, key, fields.string("value", required=True))
+    _restart(call, workspace_id)
     return key
+
+
+def _restart(call: Call, workspace_id: str) -> None:
+    """Containers get their secrets when they start; external agents fetch them."""
+    for row in call.store.workspaces():
+        if workspace_id in ("", row.id):
+            restart_container(call, row)
 
 
 def _delete(call: Call, workspace_id: str) -> str:
     key = call.params["key"]
     if call.store.secrets(workspace_id).pop(key, None) is None:
         raise Refused(404, "secret not found")
+    _restart(call, workspace_id)
     return key
 
 

@@ -199,6 +199,13 @@ def restart(call: Call) -> Response:
                                "reset_session": False})
 
 
+def restart_container(call: Call, row: Workspace) -> None:
+    """What a change of its secrets does to a workspace that is not external."""
+    if not row.external and not row.removed:
+        row.url = ""
+        _provision(call, row)
+
+
 def _provision(call: Call, row: Workspace) -> None:
     """There is no container to start, so this fails, a moment later."""
     platform = call.platform
@@ -210,6 +217,16 @@ def _provision(call: Call, row: Workspace) -> None:
                                 error="no configuration for this workspace")
 
     platform.later(platform.settings.resume_ms / 1000, fail)
+
+
+@route("POST", "/workspaces/:id/hibernate", gate=auth.workspace)
+def hibernate(call: Call) -> Response:
+    """It says so; nothing happens."""
+    row = call.store.find(call.id)
+    if row is None or row.status not in ("online", "degraded"):
+        raise Refused(404, "workspace not found or not in a hibernatable state "
+                           "(must be online or degraded)")
+    return json_response(200, {"status": "hibernated"})
 
 
 # ---- removing ----

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * What we are, as the local API shows it. Each appends one JSON value; name is
+ * that of the member it becomes, or NULL.
+ */
+
+#include "agent/agent.h"
+#include "base/buffer.h"
+#include "rpc/hub.h"
+
+void status_write_workspace(struct buffer *out, const char *name,
+			    const struct workspace *workspace);
+void status_write_report(struct buffer *out, const char *name, const struct workspace *workspace);
+void status_write_warning(struct buffer *out, const char *name,
+			  const struct agent_warning *warning);
+
+/* Arrays of all there are. */
+void status_write_workspaces(struct buffer *out, const char *name, const struct agent *agent);
+void status_write_warnings(struct buffer *out, const char *name, const struct agent *agent);
+
+/* The names of the secrets, as an array. */
+void status_write_keys(struct buffer *out, const char *name, const struct vault *vault);
+/* Members of an object that says how the list of peers is, without listing them. */
+void status_write_peers(struct buffer *out, const struct workspace *workspace);
+
+/* When it was fetched, or null. */
+void status_write_fetched_at(struct buffer *out, bool fetched, const char *fetched_at);

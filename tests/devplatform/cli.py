@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import resource
 import secrets
 import signal
@@ -81,7 +82,8 @@ def _raise_file_limit() -> None:
 
 
 def _read_to_end(stopping: threading.Event) -> None:
-    while sys.stdin.buffer.read(4096):
+    # Not through sys.stdin, whose lock the interpreter wants when it ends.
+    while os.read(sys.stdin.fileno(), 4096):
         pass
     stopping.set()
 

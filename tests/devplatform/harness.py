@@ -89,7 +89,9 @@ class Standin:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
-        self.stop()
+        status = self.stop()
+        if status != 0 and error is None:
+            raise RuntimeError(f"the stand-in has ended with status {status}")
 
     # ---- calls ----
 

@@ -372,6 +372,19 @@ static int not_connected(struct mol_agent_error *err)
 			   "the connection to the daemon was lost before");
 }
 
+/* On one line: in checked JSON a newline is white space, wherever it stands. */
+static void append_params(struct buffer *out, const char *params_json)
+{
+	size_t len;
+
+	(void)buffer_append_text(out, ",\"params\":");
+	for (; *params_json; params_json += len) {
+		len = strcspn(params_json, "\r\n");
+		(void)buffer_append(out, params_json, len);
+		len += strspn(params_json + len, "\r\n");
+	}
+}
+
 static int append_call(struct mol_agent *agent, const char *method, const char *params_json)
 {
 	struct buffer *out = &agent->out;
@@ -379,10 +392,8 @@ static int append_call(struct mol_agent *agent, const char *method, const char *
 	(void)buffer_printf(out,
 			    "{\"jsonrpc\":\"2.0\",\"id\":%" PRIu64 ",\"method\":", agent->last_id);
 	(void)json_write_string(out, method, strlen(method));
-	if (params_json) {
-		(void)buffer_append_text(out, ",\"params\":");
-		(void)buffer_append_text(out, params_json);
-	}
+	if (params_json)
+		append_params(out, params_json);
 	(void)buffer_append_text(out, "}\n");
 	return out->failed;
 }

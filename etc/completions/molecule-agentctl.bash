@@ -3,7 +3,6 @@
 
 _molecule_agentctl() {
     local word help
-    local IFS=$'\n'
 
     COMPREPLY=()
     while IFS=$'\t' read -r word help; do

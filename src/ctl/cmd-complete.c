@@ -23,6 +23,7 @@ struct line {
 	const char *current;
 	size_t n_words;
 	bool no_options;
+	bool wrong; /* there is no such command */
 };
 
 static void offer(struct line *line, const char *word, const char *help)
@@ -53,6 +54,7 @@ static void note_word(struct line *line, const char *word)
 	} else {
 		args->command =
 			command_find(line->name ? line->name : word, line->name ? word : NULL);
+		line->wrong = !args->command;
 	}
 }
 
@@ -160,7 +162,8 @@ static void offer_what(struct line *line, enum completes completes)
 	case COMPLETES_NOTHING:
 		return;
 	case COMPLETES_COMMAND:
-		offer_commands(line);
+		if (line->n_words == 0)
+			offer_commands(line);
 		return;
 	case COMPLETES_FILE:
 		(void)buffer_append_text(&line->ctl->out, ":file\n");
@@ -205,10 +208,9 @@ static void complete(struct line *line)
 	} else if (line->current[0] == '-' && !line->no_options) {
 		offer_options(line, command ? command->options : NULL);
 		offer_options(line, global_options);
-	} else if (!command) {
+	} else if (!command && !line->wrong) {
 		offer_commands(line);
-	} else if (line->n_words < command->max_words) {
-		/* "help secrets": its verbs come next. */
+	} else if (command && line->n_words < command->max_words) {
 		offer_what(line, command->completes);
 	}
 }

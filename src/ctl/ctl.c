@@ -110,9 +110,11 @@ void ctl_close(struct ctl *ctl)
 
 static void say_how_to_start(const struct ctl *ctl)
 {
+	const char *socket = getenv("MOLECULE_SOCKET");
+
 	if (args_has(&ctl->args, "user"))
 		say("start your daemon with 'systemctl --user start molecule-agentd'");
-	else if (args_has(&ctl->args, "socket") || getenv("MOLECULE_SOCKET"))
+	else if (args_has(&ctl->args, "socket") || (socket && socket[0]))
 		say("is molecule-agentd running, and is that its socket?");
 	else
 		say("start the daemon with 'systemctl start molecule-agentd', "

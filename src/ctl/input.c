@@ -98,7 +98,7 @@ static int read_line(int signal_fd, struct buffer *input)
 	return read_some(STDIN_FILENO, input);
 }
 
-static int read_hidden(const sigset_t *signals, struct buffer *input)
+static int read_hidden(const char *question, const sigset_t *signals, struct buffer *input)
 {
 	AUTO(fd_close) int signal_fd = -1;
 	struct termios before, hidden;
@@ -114,6 +114,8 @@ static int read_hidden(const sigset_t *signals, struct buffer *input)
 	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) < 0)
 		return -errno;
 
+	/* Asked only now: what is typed ahead of the question would be shown, and dropped. */
+	(void)fd_write_all(STDERR_FILENO, question, strlen(question));
 	r = read_line(signal_fd, input);
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
 	return r;
@@ -130,10 +132,8 @@ int input_ask(const char *question, struct buffer *input)
 	(void)sigaddset(&signals, SIGHUP);
 	(void)sigaddset(&signals, SIGQUIT);
 	(void)sigaddset(&signals, SIGTSTP);
-	(void)fd_write_all(STDERR_FILENO, question, strlen(question));
-
 	(void)sigprocmask(SIG_BLOCK, &signals, &before);
-	r = read_hidden(&signals, input);
+	r = read_hidden(question, &signals, input);
 	(void)sigprocmask(SIG_SETMASK, &before, NULL);
 
 	if (r < 0)

@@ -205,19 +205,19 @@ static bool is_field(const char *line, size_t len, const char *name)
 	return len > name_len && line[name_len] == ':' && strncasecmp(line, name, name_len) == 0;
 }
 
-/* Whether a Content-Encoding is none. */
-static bool is_identity(const char *line, size_t len)
+/* Whether the field has this value and no other. */
+static bool is_value(const char *line, size_t len, const char *value)
 {
-	const char *value = line + strlen("Content-Encoding:");
+	const char *text = (const char *)memchr(line, ':', len) + 1;
 	const char *end = line + len;
 
-	while (value < end && isspace((unsigned char)*value))
-		value++;
-	while (end > value && isspace((unsigned char)end[-1]))
+	while (text < end && isspace((unsigned char)*text))
+		text++;
+	while (end > text && isspace((unsigned char)end[-1]))
 		end--;
 
-	return (size_t)(end - value) == strlen("identity") &&
-	       strncasecmp(value, "identity", strlen("identity")) == 0;
+	return (size_t)(end - text) == strlen(value) &&
+	       strncasecmp(text, value, strlen(value)) == 0;
 }
 
 /*
@@ -226,20 +226,20 @@ static bool is_identity(const char *line, size_t len)
  */
 static void http_note_field(struct http_transfer *transfer, const char *line, size_t len)
 {
-	if (is_field(line, len, "Content-Length")) {
-		if (transfer->has_length || transfer->has_encoding)
+	bool is_length = is_field(line, len, "Content-Length");
+	bool is_chunks = is_field(line, len, "Transfer-Encoding");
+
+	if (is_length || is_chunks) {
+		if (transfer->is_framed)
 			http_transfer_judge(transfer, HTTP_BROKEN,
 					    "reply has more than one length");
-		transfer->has_length = true;
-	} else if (is_field(line, len, "Transfer-Encoding")) {
-		if (transfer->has_length)
-			http_transfer_judge(transfer, HTTP_BROKEN,
-					    "reply has more than one length");
-		transfer->has_encoding = true;
-	} else if (is_field(line, len, "Content-Encoding") && !is_identity(line, len)) {
+		transfer->is_framed = true;
+	}
+
+	if ((is_chunks && !is_value(line, len, "chunked")) ||
+	    (is_field(line, len, "Content-Encoding") && !is_value(line, len, "identity")))
 		http_transfer_judge(transfer, HTTP_BROKEN,
 				    "reply is encoded, which was not asked for");
-	}
 }
 
 /* Each line of the head; the status line comes first, an empty one last. */
@@ -249,7 +249,7 @@ static void http_note_line(struct http_transfer *transfer, const char *line, siz
 	case HTTP_HEAD_NONE:
 		transfer->is_interim =
 			len > strlen("HTTP/1.1 ") && line[strlen("HTTP/1.1 ")] == '1';
-		transfer->has_length = transfer->has_encoding = false;
+		transfer->is_framed = false;
 		transfer->head = HTTP_HEAD_FIELDS;
 		break;
 	case HTTP_HEAD_FIELDS:
@@ -468,19 +468,45 @@ static enum http_outcome http_outcome_of(CURLcode code, bool sent)
 	}
 }
 
+static int http_transfer_status(const struct http_transfer *transfer)
+{
+	long status = 0;
+
+	(void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	return (int)status;
+}
+
+/* To curl this is a success. */
+static void http_transfer_judge_success(struct http_transfer *transfer)
+{
+	int status = http_transfer_status(transfer);
+
+	if (transfer->head != HTTP_HEAD_ENDED) {
+		http_transfer_judge(transfer, HTTP_BROKEN, "connection closed amid the headers");
+		return;
+	}
+
+	/*
+	 * It ended where its connection did, which may be anywhere: curl takes a
+	 * TLS connection that was cut for one that was closed. An error is one
+	 * whatever its body says; a success is only what we have all of.
+	 */
+	if (!transfer->is_framed && status / 100 == 2 && status != 204)
+		http_transfer_judge(transfer, HTTP_BROKEN, "reply does not say where it ends");
+
+	if (buffer_append_char(&transfer->body, '\0') < 0)
+		http_transfer_judge(transfer, HTTP_BROKEN, "no memory for the reply");
+}
+
 /* Gives the verdict, if nobody did yet, where curl's code is not the whole truth. */
 static void http_transfer_judge_end(struct http_transfer *transfer)
 {
-	bool has_head = transfer->head == HTTP_HEAD_ENDED;
-
-	if (transfer->code == CURLE_OK && !has_head)
-		http_transfer_judge(transfer, HTTP_BROKEN, "connection closed amid the headers");
+	if (transfer->code == CURLE_OK)
+		http_transfer_judge_success(transfer);
 	/* A header over curl's own limit of 100 KB is "out of memory" to it. */
-	else if (transfer->code == CURLE_OUT_OF_MEMORY && !has_head &&
+	else if (transfer->code == CURLE_OUT_OF_MEMORY && transfer->head != HTTP_HEAD_ENDED &&
 		 http_transfer_was_sent(transfer))
 		http_transfer_judge(transfer, HTTP_TOO_LARGE, "no room for the reply's headers");
-	else if (transfer->code == CURLE_OK && buffer_append_char(&transfer->body, '\0') < 0)
-		http_transfer_judge(transfer, HTTP_BROKEN, "no memory for the reply");
 	else if (transfer->code == CURLE_COULDNT_CONNECT && transfer->not_dialled &&
 		 !transfer->dialled)
 		http_transfer_judge(transfer, HTTP_REFUSED, "this address may not be called");
@@ -501,7 +527,6 @@ void http_transfer_result(struct http_transfer *transfer, char why[static CURL_E
 {
 	const char *words = transfer->why[0] ? transfer->why : curl_easy_strerror(transfer->code);
 	bool sent = http_transfer_was_sent(transfer);
-	long status = 0;
 
 	http_transfer_judge_end(transfer);
 	*result = (struct http_result){ .body = "", .content_type = "", .sent = sent };
@@ -517,8 +542,7 @@ void http_transfer_result(struct http_transfer *transfer, char why[static CURL_E
 		return;
 	}
 
-	(void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-	result->status = (int)status;
+	result->status = http_transfer_status(transfer);
 	result->body = buffer_at(&transfer->body);
 	result->body_len = buffer_len(&transfer->body) - 1;
 	result->content_type = http_field(transfer, "Content-Type");

@@ -42,7 +42,8 @@ struct http_transfer {
 	size_t max_body;
 	size_t head_bytes;
 	enum http_head head;
-	bool is_interim, has_length, has_encoding;
+	bool is_interim;
+	bool is_framed; /* the head says where the body ends */
 
 	enum http_outcome verdict; /* ours, over curl's, when why is set */
 	const char *verdict_why;

@@ -68,7 +68,7 @@ enum http_outcome {
 	HTTP_UNTRUSTED,   /* TLS: certificate, protocol, handshake */
 	HTTP_TIMED_OUT,
 	HTTP_TOO_LARGE, /* headers or body over their cap */
-	HTTP_BROKEN,    /* reset, cut short, not HTTP, framed or encoded as we do not take it */
+	HTTP_BROKEN,    /* reset, cut short (or not known to be whole), not HTTP, encoded unasked */
 	HTTP_REFUSED,   /* not sent at all: address not allowed, no memory */
 };
 

@@ -67,12 +67,16 @@ TEST(takes_an_error_and_an_empty_reply)
 	CHECK_INT(probe.result.status, 304);
 }
 
-TEST(takes_a_reply_that_ends_with_its_connection)
+TEST(takes_an_error_that_ends_with_its_connection_but_no_success)
 {
-	struct probe probe = ask("HTTP/1.0 200 OK\r\n\r\nold", 0, CLOSE);
+	struct probe probe = ask("HTTP/1.0 502 Bad Gateway\r\n\r\n<html>", 0, CLOSE);
 
 	CHECK_INT(probe.result.outcome, HTTP_ANSWERED);
-	CHECK_TEXT(probe.body, "old");
+	CHECK_INT(probe.result.status, 502);
+	CHECK_TEXT(probe.body, "<html>");
+
+	check_outcome("HTTP/1.0 200 OK\r\n\r\n{\"a\":1}", CLOSE, HTTP_BROKEN);
+	check_outcome("HTTP/1.1 200 OK\r\n\r\n", CLOSE, HTTP_BROKEN);
 }
 
 TEST(takes_chunks_with_trailers)
@@ -119,6 +123,7 @@ TEST(takes_a_body_with_a_nul_by_its_length)
 	CHECK_INT(curl_global_init(CURL_GLOBAL_DEFAULT), CURLE_OK);
 	transfer = http_transfer_new();
 	transfer->head = HTTP_HEAD_ENDED;
+	transfer->is_framed = true;
 	buffer_init(&transfer->body, 10);
 	CHECK_INT(buffer_append(&transfer->body, bytes + sizeof(bytes) - 4, 3), 0);
 	http_transfer_result(transfer, why, &result);
@@ -187,6 +192,11 @@ TEST(refuses_a_length_that_is_none)
 TEST(refuses_an_encoding_that_was_not_asked_for)
 {
 	struct probe probe;
+
+	check_outcome("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", KEEP,
+		      HTTP_BROKEN);
+	check_outcome("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n{}", CLOSE,
+		      HTTP_BROKEN);
 
 	check_outcome("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
 		      KEEP, HTTP_BROKEN);

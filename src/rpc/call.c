@@ -15,7 +15,6 @@
 #include "agent/agent.h"
 #include "base/jsonrpc.h"
 #include "base/log.h"
-#include "base/parse.h"
 
 #define NOTE_MAX ((size_t)1 << 20)
 
@@ -128,19 +127,15 @@ static void answer(struct call *call, int r, const struct error *err)
 
 static int find_workspace(struct call *call, const struct arg *arg, struct error *err)
 {
-	char text[WORKSPACE_NAME_MAX + 1], id[UUID_LEN + 1], shown[WORKSPACE_NAME_MAX + 4];
-	const char *wanted = text;
+	char text[WORKSPACE_NAME_MAX + 1], shown[WORKSPACE_NAME_MAX + 4];
 
 	if (!arg_given(arg)) {
 		call->workspace = agent_only(call->hub->host.agent, err);
 		return call->workspace ? 0 : -ENOENT;
 	}
 
-	if (json_text_cstring(arg->text, text, sizeof(text)) == 0) {
-		if (parse_uuid(text, id) == 0)
-			wanted = id;
-		call->workspace = agent_find(call->hub->host.agent, wanted);
-	}
+	if (json_text_cstring(arg->text, text, sizeof(text)) == 0)
+		call->workspace = agent_find(call->hub->host.agent, text);
 	if (call->workspace)
 		return 0;
 
@@ -194,7 +189,7 @@ static int begin(struct call *call, struct json_text text, struct error *err)
 	if (r < 0)
 		return r;
 
-	call->ordinal = methods_find(&hub->methods, request.method);
+	call->ordinal = schema_find(&hub->schema, request.method);
 	if (call->ordinal < 0) {
 		char name[64];
 
@@ -203,11 +198,11 @@ static int begin(struct call *call, struct json_text text, struct error *err)
 			error_quote(name, sizeof(name), request.method.at, request.method.len));
 	}
 
-	call->method = hub->methods.list[call->ordinal];
+	call->method = hub->schema.list[call->ordinal];
 	if (!(call->caller->classes & call->method->class))
 		return refuse(call, err);
 
-	r = method_read_args(call->method, request.params, call->args, err);
+	r = schema_read_args(call->method, request.params, call->args, err);
 	if (r < 0)
 		return r;
 
@@ -339,7 +334,7 @@ static struct parked *parked_new(const struct call *call)
 		(void)memcpy(params, call->params.at, call->params.len);
 	parked->call.id = moved(call->id, call->id, parked->text);
 	parked->call.params = moved(call->params, call->params, params);
-	for (size_t i = 0; i < METHOD_PARAMS_MAX; i++)
+	for (size_t i = 0; i < SCHEMA_PARAMS_MAX; i++)
 		parked->call.args[i].text = moved(call->args[i].text, call->params, params);
 
 	list_init(&parked->node);

@@ -19,7 +19,7 @@
 #include "base/error.h"
 #include "base/jsontext.h"
 #include "rpc/caller.h"
-#include "rpc/method.h"
+#include "rpc/schema.h"
 #include "rpc/sink.h"
 
 #define CALL_PARKED 1 /* what a method returns instead of a result */
@@ -35,7 +35,7 @@ struct call {
 	struct workspace *workspace; /* the one that the parameter means; NULL: it has none */
 	struct json_text id;         /* JSON_NONE: a notification */
 	struct json_text params;
-	struct arg args[METHOD_PARAMS_MAX];
+	struct arg args[SCHEMA_PARAMS_MAX];
 	int64_t began_ns;
 	size_t start;          /* of the answer in sink->out */
 	bool begun;            /* call_result() was called */

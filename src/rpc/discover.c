@@ -150,7 +150,7 @@ static void write_errors(struct buffer *out)
 	writer_close(out, '}');
 }
 
-void discover_write(struct buffer *out, const struct methods *methods, const char *version)
+void discover_write(struct buffer *out, const struct schema *schema, const char *version)
 {
 	writer_open(out, NULL, '{');
 	writer_text(out, "openrpc", "1.3.2");
@@ -160,8 +160,8 @@ void discover_write(struct buffer *out, const struct methods *methods, const cha
 	writer_text(out, "version", version);
 	writer_close(out, '}');
 	writer_open(out, "methods", '[');
-	for (size_t i = 0; i < methods->n; i++)
-		write_method(out, methods->list[i]);
+	for (size_t i = 0; i < schema->n; i++)
+		write_method(out, schema->list[i]);
 	writer_close(out, ']');
 	writer_open(out, "components", '{');
 	write_errors(out);

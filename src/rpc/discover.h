@@ -6,6 +6,6 @@
  */
 
 #include "base/buffer.h"
-#include "rpc/method.h"
+#include "rpc/schema.h"
 
-void discover_write(struct buffer *out, const struct methods *methods, const char *version);
+void discover_write(struct buffer *out, const struct schema *schema, const char *version);

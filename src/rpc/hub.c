@@ -48,7 +48,7 @@ void hub_write_metrics(const struct hub *hub, struct buffer *out)
 	write_gauge(out, "molecule_rpc_connections", NULL, hub->n_connections, "Connections now");
 	write_gauge(out, "molecule_rpc_calls_waiting", NULL, hub->n_in_flight,
 		    "Calls that wait for something");
-	stats_write(&hub->stats, &hub->methods, out);
+	stats_write(&hub->stats, &hub->schema, out);
 	agent_write_metrics(hub->host.agent, out);
 	metrics_end(out);
 }

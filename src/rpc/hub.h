@@ -13,8 +13,8 @@
 #include "agent/settings.h"
 #include "base/buffer.h"
 #include "io/loop.h"
-#include "rpc/method.h"
 #include "rpc/policy.h"
+#include "rpc/schema.h"
 #include "rpc/settings.h"
 #include "rpc/stats.h"
 
@@ -38,7 +38,7 @@ struct hub {
 	struct hub_host host;
 	struct rpc_settings settings;
 	struct policy policy;
-	struct methods methods;
+	struct schema schema;
 	struct stats stats;
 	struct list callers;       /* of the connections */
 	struct list subscriptions; /* in the order in which they were made */

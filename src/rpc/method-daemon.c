@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "rpc/call.h"
+#include "rpc/method.h"
 #include "rpc/status.h"
 #include "rpc/writer.h"
 

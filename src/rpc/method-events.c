@@ -10,6 +10,7 @@
 #include "agent/agent.h"
 #include "rpc/call.h"
 #include "rpc/events.h"
+#include "rpc/method.h"
 #include "rpc/snapshot.h"
 #include "rpc/writer.h"
 

@@ -7,6 +7,7 @@
 
 #include "rpc/call.h"
 #include "rpc/discover.h"
+#include "rpc/method.h"
 #include "rpc/writer.h"
 
 enum {
@@ -15,7 +16,7 @@ enum {
 
 static int rpc_discover(struct call *call, struct error *err)
 {
-	discover_write(call_result(call), &call->hub->methods, call->hub->host.version);
+	discover_write(call_result(call), &call->hub->schema, call->hub->host.version);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "agent/workspace.h"
 #include "rpc/call.h"
 #include "rpc/method-secrets.h"
+#include "rpc/method.h"
 #include "rpc/status.h"
 #include "rpc/writer.h"
 

@@ -8,6 +8,7 @@
 
 #include "agent/workspace.h"
 #include "rpc/call.h"
+#include "rpc/method.h"
 #include "rpc/writer.h"
 
 enum {

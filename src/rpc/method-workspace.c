@@ -10,6 +10,7 @@
 #include "agent/agent.h"
 #include "base/secret.h"
 #include "rpc/call.h"
+#include "rpc/method.h"
 #include "rpc/share.h"
 #include "rpc/status.h"
 #include "rpc/writer.h"

@@ -19,6 +19,7 @@
 #include "rpc/conn.h"
 #include "rpc/events.h"
 #include "rpc/method-secrets.h"
+#include "rpc/method.h"
 #include "rpc/share.h"
 
 #define EVENT_MAX ((size_t)4 << 20) /* the names of all secrets, at most */
@@ -249,7 +250,7 @@ int server_new(const struct hub_host *host, const struct rpc_settings *settings,
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory for the local socket");
 
 	server->hub.host = *host;
-	methods_init(&server->hub.methods);
+	method_init_schema(&server->hub.schema);
 	list_init(&server->hub.callers);
 	list_init(&server->hub.subscriptions);
 	list_init(&server->partial);

@@ -40,11 +40,11 @@ static void write_refused(const struct stats *stats, struct buffer *out)
 		       (double)stats->n_over_uid_limit);
 }
 
-void stats_write(const struct stats *stats, const struct methods *methods, struct buffer *out)
+void stats_write(const struct stats *stats, const struct schema *schema, struct buffer *out)
 {
 	metrics_family(out, PREFIX "calls", METRIC_COUNTER, NULL, "Calls by method and result");
-	for (size_t i = 0; i < methods->n; i++)
-		write_kinds(out, methods->list[i]->name, stats->calls[i]);
+	for (size_t i = 0; i < schema->n; i++)
+		write_kinds(out, schema->list[i]->name, stats->calls[i]);
 	write_kinds(out, "", stats->nonsense);
 
 	metrics_family(out, PREFIX "latency_seconds", METRIC_HISTOGRAM, "seconds",

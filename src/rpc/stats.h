@@ -10,10 +10,10 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/metrics.h"
-#include "rpc/method.h"
+#include "rpc/schema.h"
 
 struct stats {
-	uint64_t calls[METHODS_MAX][ERROR_KIND_LAST + 1];
+	uint64_t calls[SCHEMA_METHODS_MAX][ERROR_KIND_LAST + 1];
 	uint64_t nonsense[ERROR_KIND_LAST + 1]; /* what was no call of any method */
 	struct histogram latency; /* from the turn that saw the request to its answer */
 	uint64_t n_accepted, n_over_uid_limit, n_over_limit;
@@ -21,4 +21,4 @@ struct stats {
 	uint64_t bytes_in, bytes_out, events;
 };
 
-void stats_write(const struct stats *stats, const struct methods *methods, struct buffer *out);
+void stats_write(const struct stats *stats, const struct schema *schema, struct buffer *out);

@@ -8,7 +8,6 @@
 
 #include "agent/agent.h"
 #include "base/buffer.h"
-#include "rpc/hub.h"
 
 void status_write_workspace(struct buffer *out, const char *name,
 			    const struct workspace *workspace);

@@ -6,6 +6,7 @@
 
 #include "ctl/connection.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
@@ -204,13 +205,18 @@ static void trim(const char **text, size_t *len)
 		(*len)--;
 }
 
-/* One word that is no assignment; "=" at the end is base64's. */
+/* One word of what a bearer token is made of (RFC 6750), padding at its end and nowhere else. */
 static bool is_bare_token(const char *text, size_t len)
 {
-	while (len && text[len - 1] == '=')
-		len--;
+	size_t n = 0;
 
-	return !memchr(text, '=', len) && parse_token(text, len) == 0;
+	while (n < len && (isalnum((unsigned char)text[n]) || strchr("-._~+/", text[n])))
+		n++;
+
+	while (n < len && text[n] == '=')
+		n++;
+
+	return n == len && parse_token(text, len) == 0;
 }
 
 static int read_any(struct connection *connection, const char *text, size_t len, struct error *err)
@@ -223,7 +229,7 @@ static int read_any(struct connection *connection, const char *text, size_t len,
 	if (r < 0 || any)
 		return r;
 
-	if (text[0] != '{' && is_bare_token(text, len)) {
+	if (is_bare_token(text, len)) {
 		connection->token = strndup(text, len);
 		return connection->token ? 0 : no_memory(err);
 	}

@@ -309,6 +309,7 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Standin, 
 def shake_hands(port: int, authority: Path, name: str = "localhost") -> str:
     """What a careful client makes of a port: the protocol, or why not."""
     context = ssl.create_default_context(cafile=str(authority))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     with socket.create_connection(("127.0.0.1", port), WAIT_S) as sock:
         try:
             with context.wrap_socket(sock, server_hostname=name) as wrapped:
@@ -316,7 +317,7 @@ def shake_hands(port: int, authority: Path, name: str = "localhost") -> str:
         except ssl.SSLCertVerificationError as error:
             return error.verify_message
         except ssl.SSLError as error:
-            return error.reason or "SSLError"
+            return str(error)
         except (ConnectionError, EOFError):
             return "closed"
 
@@ -341,7 +342,7 @@ def test_https_with_an_authority_of_its_own(secure: tuple[Standin, Path]) -> Non
     ("not_yet_valid", "certificate is not yet valid"), ("wrong_host", "Hostname mismatch"),
     ("self_signed", "self-signed certificate"),
     ("unknown_ca", "unable to get local issuer certificate"),
-    ("tls11", "TLSV1_ALERT_PROTOCOL_VERSION"), ("handshake_cut", "EOF"),
+    ("tls11", "protocol"), ("handshake_cut", "EOF"),
     ("not_tls", "WRONG_VERSION_NUMBER")])
 def test_a_certificate_that_a_careful_client_refuses(secure: tuple[Standin, Path], kind: str,
                                                      verdict: str) -> None:

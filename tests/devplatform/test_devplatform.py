@@ -390,7 +390,7 @@ def test_dropped_before_anything_was_read(standin: Standin) -> None:
         assert raw.all() == b""
     assert standin.call("GET", "/health").status == 200
     standin.fault(drop="accept", rst=True, times=1)
-    with Raw(standin) as raw, pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionResetError), Raw(standin) as raw:
         raw.all()
 
 

@@ -549,4 +549,10 @@ void http_transfer_result(struct http_transfer *transfer, char why[static CURL_E
 	if (!result->content_type)
 		result->content_type = "";
 	result->retry_after = http_field(transfer, "Retry-After");
+	result->transfer = transfer;
+}
+
+const char *http_result_header(const struct http_result *result, const char *name)
+{
+	return result->transfer ? http_field(result->transfer, name) : NULL;
 }

@@ -82,6 +82,7 @@ struct http_result {
 	const char *retry_after;  /* first one, or NULL */
 	const char *why;          /* for a failure: curl's sentence, without URL or body */
 	int64_t elapsed_ms;
+	const struct http_transfer *transfer; /* for http_result_header() */
 };
 
 typedef void (*http_done_fn)(struct http_request *request, const struct http_result *result);
@@ -104,13 +105,6 @@ void http_request_stop(struct http_request *request); /* takes one that is not i
 bool http_request_in_flight(const struct http_request *request);
 
 /*
- * A header of the reply, during the callback only and only when it was
- * answered; the first one of that name, NULL when there is none. Borrowed until
- * the next call of this function.
- */
-const char *http_reply_header(const struct http_request *request, const char *name);
-
-/*
  * After the network changed or the host slept: later requests dial anew, with
  * names looked up again and certificates read again. Kept connections close,
  * those in use when their requests end.
@@ -122,5 +116,11 @@ struct http_stats {
 	unsigned in_flight;
 };
 const struct http_stats *http_stats(const struct http *http);
+
+/*
+ * A field of an answered reply, during the callback only: the first one of that
+ * name, NULL when there is none. Borrowed until the next call of this function.
+ */
+const char *http_result_header(const struct http_result *result, const char *name);
 
 const char *http_outcome_name(enum http_outcome outcome);

@@ -71,7 +71,8 @@ static void flight_fail(struct platform_flight *flight, enum error_kind kind, co
 	flight_finish(flight, &reply);
 }
 
-static void platform_learn(struct platform_flight *flight, const struct platform_reply *reply)
+static void platform_learn(struct platform_flight *flight, const struct http_result *result,
+			   const struct platform_reply *reply)
 {
 	struct platform *platform = flight->platform;
 	int64_t now_ms = loop_now_ms(platform->loop);
@@ -80,10 +81,9 @@ static void platform_learn(struct platform_flight *flight, const struct platform
 		return;
 
 	histogram_observe(&platform->stats.latency, (double)reply->elapsed_ms / 1000);
-	budget_told(&platform->budget, now_ms,
-		    http_reply_header(&flight->http, "X-RateLimit-Limit"),
-		    http_reply_header(&flight->http, "X-RateLimit-Remaining"),
-		    http_reply_header(&flight->http, "X-RateLimit-Reset"));
+	budget_told(&platform->budget, now_ms, http_result_header(result, "X-RateLimit-Limit"),
+		    http_result_header(result, "X-RateLimit-Remaining"),
+		    http_result_header(result, "X-RateLimit-Reset"));
 	if (reply->verdict == PLATFORM_LIMITED)
 		budget_refused(&platform->budget, now_ms, reply->err.retry_after_ms);
 }
@@ -94,7 +94,7 @@ static void flight_on_http(struct http_request *request, const struct http_resul
 	struct platform_reply reply;
 
 	verdict_read(flight, result, wall_now_ms() / 1000, &reply);
-	platform_learn(flight, &reply);
+	platform_learn(flight, result, &reply);
 	flight_finish(flight, &reply);
 }
 

@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The daemon's life: state directory and lock, loop, HTTP, agent, socket; then
+ * READY when the socket answers; then the loop; then all of it backwards.
+ */
+
+#include "daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "agent/agent.h"
+#include "agent/messages.h"
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "config-build.h"
+#include "io/http.h"
+#include "io/listen.h"
+#include "io/loop.h"
+#include "io/notify.h"
+#include "io/wake.h"
+#include "once.h"
+#include "rpc/server.h"
+
+#define STATUS_MAX 1024
+#define READY_RETRY_MS 100 /* the manager's queue was full */
+
+struct daemon {
+	const struct config_paths *paths; /* borrowed */
+	struct config *config;            /* owned */
+	struct loop loop;
+	struct http *http;
+	struct agent *agent;
+	struct server *server; /* NULL with --once */
+	struct wake wake;
+	struct watchdog watchdog;
+	struct loop_signal sigterm, sigint, sighup;
+	struct loop_work tell; /* STATUS= after this turn */
+	struct timer ready;    /* READY=1 once more */
+	int state_dirfd, lock_fd;
+	int exit_status;
+	bool once, running, stopping;
+	int64_t started_wall_ms;
+};
+
+void daemon_harden(void)
+{
+	struct rlimit limit;
+
+	/* No core file, and no other process of ours may look in. */
+	(void)setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	(void)signal(SIGPIPE, SIG_IGN);
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+/* --- what we tell the service manager --- */
+
+static void daemon_on_tell(struct loop_work *work)
+{
+	struct daemon *daemon = container_of(work, struct daemon, tell);
+	char status[STATUS_MAX];
+
+	if (!daemon->running || daemon->stopping)
+		return;
+
+	agent_summary(daemon->agent, status, sizeof(status));
+	(void)notify_status(status);
+}
+
+static void daemon_say_ready(struct daemon *daemon)
+{
+	char status[STATUS_MAX];
+
+	agent_summary(daemon->agent, status, sizeof(status));
+	if (notify_ready(status) == -EAGAIN)
+		timer_start(&daemon->ready, READY_RETRY_MS);
+}
+
+static void daemon_on_ready(struct timer *timer)
+{
+	daemon_say_ready(container_of(timer, struct daemon, ready));
+}
+
+/* --- stopping --- */
+
+static void daemon_on_stopped(void *data)
+{
+	struct daemon *daemon = data;
+
+	agent_stop(daemon->agent);
+	loop_stop(&daemon->loop);
+}
+
+static void daemon_stop(struct daemon *daemon, int status, const char *why)
+{
+	if (daemon->stopping) {
+		log_notice("stopping at once");
+		loop_stop(&daemon->loop);
+		return;
+	}
+
+	log_notice("stopping: %s", why);
+	daemon->stopping = true;
+	daemon->exit_status = status;
+	(void)notify_stopping(why);
+	if (daemon->server)
+		server_stop(daemon->server, daemon->config->agent.stop_timeout_ms,
+			    daemon_on_stopped, daemon);
+	else
+		daemon_on_stopped(daemon);
+}
+
+static void daemon_on_sigterm(struct loop_signal *signal)
+{
+	daemon_stop(container_of(signal, struct daemon, sigterm), DAEMON_STOPPED, "SIGTERM");
+}
+
+static void daemon_on_sigint(struct loop_signal *signal)
+{
+	daemon_stop(container_of(signal, struct daemon, sigint), DAEMON_STOPPED, "SIGINT");
+}
+
+/* --- the configuration --- */
+
+static void note_change(const char *section, const char *key, bool needs_restart, void *context)
+{
+	struct buffer *changed = context;
+	char name[160];
+
+	/* Workspaces are told by the agent, which knows what became of them. */
+	if (!key)
+		return;
+
+	(void)snprintf(name, sizeof(name), "%s.%s", section, key);
+	(void)buffer_append_char(changed, buffer_len(changed) ? ',' : '[');
+	(void)json_write_string(changed, name, strlen(name));
+	if (needs_restart)
+		log_warning("%s has changed and takes effect at the next restart", name);
+}
+
+/* "[...]" or nothing, after "[..." or nothing. */
+static void append_names(struct buffer *changed, const struct buffer *names)
+{
+	size_t len = buffer_len(names);
+
+	if (len <= 2)
+		return;
+
+	(void)buffer_append_char(changed, buffer_len(changed) ? ',' : '[');
+	(void)buffer_append(changed, buffer_at(names) + 1, len - 2);
+}
+
+static void daemon_adopt(struct daemon *daemon, struct config *config)
+{
+	config_free(daemon->config);
+	daemon->config = config;
+	log_set_level((int)config->daemon.log_level);
+	if (daemon->server)
+		server_configure(daemon->server, &config->rpc, config->daemon.socket_group);
+}
+
+static int daemon_reload(void *data, struct buffer *changed, struct error *err)
+{
+	AUTO(buffer_fini) struct buffer names = BUFFER_INIT(1u << 20);
+	AUTO(config_free) struct config *config = NULL;
+	struct daemon *daemon = data;
+	int r;
+
+	r = config_load(daemon->paths, &config, err);
+	if (r == 0)
+		r = agent_apply(daemon->agent, &config->agent, &names, err);
+	if (r < 0)
+		return r;
+
+	config_compare(daemon->config, config, note_change, changed);
+	append_names(changed, &names);
+	(void)buffer_append_text(changed, buffer_len(changed) ? "]" : "[]");
+	daemon_adopt(daemon, TAKE(config));
+	loop_defer(&daemon->loop, &daemon->tell);
+	log_notice("reloaded; changed: %.*s", (int)MIN(buffer_len(changed), (size_t)512),
+		   buffer_at(changed));
+	return 0;
+}
+
+static void daemon_on_sighup(struct loop_signal *signal)
+{
+	struct daemon *daemon = container_of(signal, struct daemon, sighup);
+	AUTO(buffer_fini) struct buffer changed = BUFFER_INIT(1u << 20);
+	struct error err = { 0 };
+
+	if (daemon->stopping)
+		return;
+
+	(void)notify_reloading();
+	if (daemon_reload(daemon, &changed, &err) < 0)
+		log_event(LOG_ERR, NULL, "config_refused", MESSAGE_CONFIG_REFUSED,
+			  "not reloaded, nothing has changed: %s", err.text);
+	daemon_say_ready(daemon);
+}
+
+static int daemon_join_defaults(void *data, struct workspace_settings *ret)
+{
+	struct daemon *daemon = data;
+
+	return workspace_settings_copy(ret, &daemon->config->agent.defaults);
+}
+
+/* --- what the agent tells --- */
+
+static void on_state(void *data, struct workspace *workspace, enum lifecycle_state before)
+{
+	struct daemon *daemon = data;
+
+	loop_defer(&daemon->loop, &daemon->tell);
+	if (daemon->server)
+		server_on_state(daemon->server, workspace, before);
+}
+
+static void on_report(void *data, struct workspace *workspace)
+{
+	struct daemon *daemon = data;
+
+	if (daemon->server)
+		server_on_report(daemon->server, workspace);
+}
+
+static void on_secrets(void *data, struct workspace *workspace, const char *changed, size_t len)
+{
+	struct daemon *daemon = data;
+
+	if (daemon->server)
+		server_on_secrets(daemon->server, workspace, changed, len);
+}
+
+static void on_peers(void *data, struct workspace *workspace)
+{
+	struct daemon *daemon = data;
+
+	if (daemon->server)
+		server_on_peers(daemon->server, workspace);
+}
+
+static void on_warning(void *data, const struct agent_warning *warning, bool raised)
+{
+	struct daemon *daemon = data;
+
+	if (daemon->server)
+		server_on_warning(daemon->server, warning, raised);
+}
+
+static void on_exit_wanted(void *data, struct workspace *workspace, int status)
+{
+	struct daemon *daemon = data;
+	char why[160];
+
+	if (daemon->stopping)
+		return;
+
+	(void)snprintf(why, sizeof(why), "%s was %s, and its configuration says to exit",
+		       workspace->settings.name, status == DAEMON_PAUSED ? "paused" : "deleted");
+	daemon_stop(daemon, status, why);
+}
+
+static int save_workspace(void *data, const struct workspace_settings *settings, struct error *err)
+{
+	struct daemon *daemon = data;
+
+	return config_save_workspace(daemon->state_dirfd, settings, &daemon->config->agent.defaults,
+				     err);
+}
+
+static int forget_workspace(void *data, const char *name, struct error *err)
+{
+	struct daemon *daemon = data;
+
+	return config_forget_workspace(daemon->state_dirfd, name, err);
+}
+
+static const struct agent_events events = {
+	.on_state = on_state,
+	.on_report = on_report,
+	.on_secrets = on_secrets,
+	.on_peers = on_peers,
+	.on_warning = on_warning,
+	.on_exit = on_exit_wanted,
+	.save = save_workspace,
+	.forget = forget_workspace,
+};
+
+/* --- the state directory --- */
+
+/* mkdir -p for what is above path. */
+static void make_parents(const char *path)
+{
+	char *copy = strdup(path);
+
+	for (char *p = copy ? copy + 1 : NULL; p && *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		(void)mkdir(copy, 0755);
+		*p = '/';
+	}
+	free(copy);
+}
+
+static void clean_leftovers(int state_dirfd)
+{
+	static const char *const dirs[] = { "tokens", "workspaces.d" };
+
+	file_clean_leftovers(state_dirfd);
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+		AUTO(fd_close)
+		int fd = openat(state_dirfd, dirs[i],
+				O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+		if (fd >= 0)
+			file_clean_leftovers(fd);
+	}
+}
+
+static int daemon_open_state(struct daemon *daemon, struct error *err)
+{
+	const char *path = daemon->config->daemon.state_dir;
+	int r;
+
+	make_parents(path);
+	r = dir_open_private(AT_FDCWD, path, 0700, &daemon->state_dirfd, err);
+	if (r < 0)
+		return r;
+
+	daemon->lock_fd = openat(daemon->state_dirfd, "lock",
+				 O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (daemon->lock_fd < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "cannot open the lock in %s: %m",
+				 path);
+
+	if (flock(daemon->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return error_set(
+			err, ERROR_CONFLICT, errno,
+			"another molecule-agentd uses %s; stop it, or set another state_dir", path);
+
+	clean_leftovers(daemon->state_dirfd);
+	return 0;
+}
+
+/* --- the socket --- */
+
+/* Takes what systemd passed; what is left over by a failure is closed. */
+static int daemon_adopt_sockets(struct daemon *daemon, bool *ret_any, struct error *err)
+{
+	int fds[SERVER_LISTENERS_MAX];
+	size_t n = 0;
+	int r;
+
+	r = listen_fds_from_systemd(fds, ARRAY_LEN(fds), &n, err);
+	for (size_t i = 0; i < n; i++) {
+		if (r == 0)
+			r = server_adopt(daemon->server, fds[i], err);
+		if (r < 0)
+			(void)close(fds[i]);
+	}
+	*ret_any = n > 0;
+	return r;
+}
+
+/* A socket's own directory, as in /run/molecule/agentd.sock, when it is not there yet. */
+static void make_socket_dir(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *dir = slash && slash != path ? strndup(path, (size_t)(slash - path)) : NULL;
+
+	if (dir)
+		(void)mkdir(dir, 0755);
+	free(dir);
+}
+
+static int daemon_open_sockets(struct daemon *daemon, struct error *err)
+{
+	char **paths = daemon->config->daemon.sockets;
+	bool any;
+	int r;
+
+	r = daemon_adopt_sockets(daemon, &any, err);
+	if (r < 0 || any)
+		return r;
+
+	for (size_t i = 0; paths && paths[i]; i++) {
+		make_socket_dir(paths[i]);
+		r = server_bind(daemon->server, paths[i], err);
+		if (r < 0)
+			return r;
+		log_info("listening at %s", paths[i]);
+	}
+	return 0;
+}
+
+static int daemon_open_server(struct daemon *daemon, struct error *err)
+{
+	const struct config *config = daemon->config;
+	struct hub_host host = {
+		.loop = &daemon->loop,
+		.agent = daemon->agent,
+		.version = MOLECULE_VERSION,
+		.started_wall_ms = daemon->started_wall_ms,
+		.data = daemon,
+		.reload = daemon_reload,
+		.join_defaults = daemon_join_defaults,
+	};
+	int r;
+
+	r = server_new(&host, &config->rpc, config->daemon.socket_group, &daemon->server, err);
+	if (r < 0)
+		return r;
+
+	return daemon_open_sockets(daemon, err);
+}
+
+/* --- the whole --- */
+
+static void daemon_on_wake(struct wake *wake, enum wake_reason reason, int64_t slept_ms)
+{
+	struct daemon *daemon = container_of(wake, struct daemon, wake);
+
+	if (daemon->stopping)
+		return;
+
+	log_info("%s: trying again what had failed",
+		 reason == WAKE_RESUME ? "the host woke from sleep" : "the network changed");
+	agent_wake(daemon->agent, reason == WAKE_RESUME);
+}
+
+static void daemon_start_watching(struct daemon *daemon)
+{
+	loop_signal_start(&daemon->sigterm, &daemon->loop, SIGTERM, daemon_on_sigterm);
+	loop_signal_start(&daemon->sigint, &daemon->loop, SIGINT, daemon_on_sigint);
+	loop_signal_start(&daemon->sighup, &daemon->loop, SIGHUP, daemon_on_sighup);
+	wake_start(&daemon->wake, &daemon->loop, daemon_on_wake);
+	watchdog_start(&daemon->watchdog, &daemon->loop, NULL, NULL);
+}
+
+static void daemon_stop_watching(struct daemon *daemon)
+{
+	watchdog_stop(&daemon->watchdog);
+	wake_stop(&daemon->wake);
+	loop_signal_stop(&daemon->sighup);
+	loop_signal_stop(&daemon->sigint);
+	loop_signal_stop(&daemon->sigterm);
+}
+
+static int daemon_open(struct daemon *daemon, struct error *err)
+{
+	int r;
+
+	r = daemon_open_state(daemon, err);
+	if (r < 0)
+		return r;
+
+	r = http_new(&daemon->loop, &daemon->http, err);
+	if (r < 0)
+		return r;
+
+	r = agent_new(&daemon->loop, daemon->http, daemon->state_dirfd, &events, daemon,
+		      &daemon->agent, err);
+	if (r < 0)
+		return r;
+
+	if (!daemon->once) {
+		r = daemon_open_server(daemon, err);
+		if (r < 0)
+			return r;
+	}
+	return agent_apply(daemon->agent, &daemon->config->agent, NULL, err);
+}
+
+static void daemon_close(struct daemon *daemon)
+{
+	struct server *server = TAKE(daemon->server);
+
+	timer_stop(&daemon->ready);
+	server_free(server);
+	agent_free(daemon->agent);
+	loop_work_cancel(&daemon->tell);
+	http_free(daemon->http);
+	loop_fini(&daemon->loop);
+	if (daemon->lock_fd >= 0)
+		(void)close(daemon->lock_fd);
+	if (daemon->state_dirfd >= 0)
+		(void)close(daemon->state_dirfd);
+	config_free(daemon->config);
+}
+
+static void daemon_serve(struct daemon *daemon)
+{
+	daemon_start_watching(daemon);
+	if (!secret_locked())
+		agent_warn(daemon->agent, "memory_not_locked", "", AGENT_WARNING,
+			   "tokens and secrets may be swapped to disk: raise LimitMEMLOCK");
+
+	daemon->running = true;
+	log_info("molecule-agentd %s is ready with %zu workspaces", MOLECULE_VERSION,
+		 daemon->agent->n_workspaces);
+	daemon_say_ready(daemon);
+	loop_run(&daemon->loop);
+	daemon->running = false;
+	daemon_stop_watching(daemon);
+}
+
+int daemon_run(const struct config_paths *paths, struct config *config, bool once)
+{
+	struct daemon daemon = {
+		.paths = paths,
+		.config = config,
+		.once = once,
+		.state_dirfd = -1,
+		.lock_fd = -1,
+		.started_wall_ms = wall_now_ms(),
+	};
+	struct error err = { 0 };
+
+	log_set_level((int)config->daemon.log_level);
+	if (loop_init(&daemon.loop) < 0) {
+		log_error("cannot start the event loop: %m");
+		config_free(config);
+		return DAEMON_FAILED;
+	}
+	loop_work_init(&daemon.tell, daemon_on_tell);
+	timer_init(&daemon.ready, &daemon.loop, daemon_on_ready);
+
+	if (daemon_open(&daemon, &err) < 0) {
+		log_error("%s", err.text);
+		daemon.exit_status = err.kind == ERROR_CONFIG ? DAEMON_CONFIG : DAEMON_FAILED;
+	} else if (once) {
+		daemon.exit_status = once_run(daemon.agent);
+	} else {
+		daemon_serve(&daemon);
+	}
+	daemon_close(&daemon);
+	return daemon.exit_status;
+}

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The functions of agent/ that the local API calls, without what is behind them.
+ */
+
+#include "fake-agent.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/test.h"
+
+struct fake fake;
+
+void fake_init(struct loop *loop, const struct agent_events *events, void *data)
+{
+	fake = (struct fake){ .agent = { .loop = loop, .events = events, .events_data = data } };
+	list_init(&fake.agent.workspaces);
+	list_init(&fake.agent.platforms);
+	list_init(&fake.agent.warnings);
+	list_init(&fake.waiters);
+}
+
+static void end(struct workspace *workspace)
+{
+	list_remove(&workspace->node);
+	fake.agent.n_workspaces--;
+	workspace_settings_fini(&workspace->settings);
+	free(workspace->vault.bundle);
+	free(workspace->vault.entries);
+	free(workspace->peerbook.peers);
+	buffer_fini(&workspace->peerbook.json);
+	free(workspace);
+}
+
+void fake_fini(void)
+{
+	while (!list_empty(&fake.agent.workspaces))
+		end(list_entry(fake.agent.workspaces.next, struct workspace, node));
+}
+
+void fake_set_bundle(struct workspace *workspace, const char *bundle)
+{
+	struct vault *vault = &workspace->vault;
+	struct json_iter iter;
+
+	free(vault->bundle);
+	vault->bundle = strdup(bundle);
+	vault->bundle_len = strlen(bundle);
+	vault->n_entries = 0;
+	vault->entries = realloc(vault->entries, 64 * sizeof(*vault->entries));
+	CHECK(vault->bundle && vault->entries);
+
+	iter = json_iter((struct json_text){ vault->bundle, vault->bundle_len });
+	while (json_next_member(&iter, &vault->entries[vault->n_entries].key,
+				&vault->entries[vault->n_entries].value))
+		CHECK(++vault->n_entries < 64);
+
+	vault->fetched = true;
+	(void)snprintf(vault->fetched_at, sizeof(vault->fetched_at), "2026-11-20T12:00:00.000Z");
+}
+
+struct workspace *fake_add(const char *name, const char *id, const char *bundle)
+{
+	struct workspace *workspace = calloc(1, sizeof(*workspace));
+
+	CHECK(workspace);
+	CHECK_INT(workspace_settings_init(&workspace->settings), 0);
+	(void)snprintf(workspace->settings.name, sizeof(workspace->settings.name), "%s", name);
+	(void)snprintf(workspace->settings.id, sizeof(workspace->settings.id), "%s", id);
+	workspace->agent = &fake.agent;
+	workspace->state = LIFECYCLE_ONLINE;
+	workspace->born_ms = loop_now_ms(fake.agent.loop);
+	list_init(&workspace->join_waiters);
+	reporter_init(&workspace->reporter);
+	workspace->vault.workspace = workspace;
+	list_init(&workspace->vault.waiters);
+	if (bundle)
+		fake_set_bundle(workspace, bundle);
+	workspace->peerbook.workspace = workspace;
+	list_init(&workspace->peerbook.waiters);
+	buffer_init(&workspace->peerbook.json, 1 << 24);
+	list_append(&fake.agent.workspaces, &workspace->node);
+	fake.agent.n_workspaces++;
+	return workspace;
+}
+
+void fake_set_state(struct workspace *workspace, enum lifecycle_state state)
+{
+	enum lifecycle_state before = workspace->state;
+
+	workspace->state = state;
+	fake.agent.events->on_state(fake.agent.events_data, workspace, before);
+}
+
+void fake_set_peers(struct workspace *workspace, const char *peers)
+{
+	struct peerbook *book = &workspace->peerbook;
+	struct json_iter iter;
+	struct json_text one;
+
+	buffer_reset(&book->json);
+	CHECK_INT(buffer_append_text(&book->json, peers), 0);
+	book->fetched = true;
+	book->n_peers = 0;
+	book->peers = realloc(book->peers, 16 * sizeof(*book->peers));
+	CHECK(book->peers);
+	(void)snprintf(book->fetched_at, sizeof(book->fetched_at), "2026-11-20T12:00:01.000Z");
+	iter = json_iter((struct json_text){ buffer_at(&book->json), buffer_len(&book->json) });
+	while (json_next_element(&iter, &one)) {
+		struct peer *peer = &book->peers[book->n_peers++];
+
+		*peer = (struct peer){ 0 };
+		CHECK_INT(
+			json_text_cstring(json_text_member(one, "id"), peer->id, sizeof(peer->id)),
+			0);
+		peer->name = peer->id;
+		CHECK(book->n_peers < 16);
+	}
+}
+
+/* agent/agent.h */
+
+struct workspace *agent_find(const struct agent *agent, const char *name_or_id)
+{
+	list_for_each (node, &agent->workspaces) {
+		struct workspace *workspace = list_entry(node, struct workspace, node);
+
+		if (strcmp(workspace->settings.name, name_or_id) == 0 ||
+		    strcasecmp(workspace->settings.id, name_or_id) == 0)
+			return workspace;
+	}
+
+	return NULL;
+}
+
+struct workspace *agent_only(const struct agent *agent, struct error *err)
+{
+	if (agent->n_workspaces == 1)
+		return list_entry(agent->workspaces.next, struct workspace, node);
+
+	(void)error_set(err, agent->n_workspaces ? ERROR_CONFLICT : ERROR_NOT_FOUND, 0,
+			"say which workspace");
+	return NULL;
+}
+
+int agent_join(struct agent *agent, const struct workspace_settings *settings, const char *token,
+	       struct workspace **ret, struct error *err)
+{
+	struct workspace *workspace;
+
+	if (agent_find(agent, settings->name))
+		return error_set(err, ERROR_CONFLICT, EEXIST, "it is there");
+
+	workspace = fake_add(settings->name, settings->id, NULL);
+	workspace_settings_fini(&workspace->settings);
+	CHECK_INT(workspace_settings_copy(&workspace->settings, settings), 0);
+	workspace->state = LIFECYCLE_JOINING;
+	(void)snprintf(fake.token, sizeof(fake.token), "%s", token ? token : "");
+	*ret = workspace;
+	return 0;
+}
+
+int agent_leave(struct agent *agent, struct workspace *workspace, bool forget, struct error *err)
+{
+	struct error gone;
+
+	fake.forgotten = forget;
+	fake_set_state(workspace, LIFECYCLE_LEAVING);
+	(void)error_set(&gone, ERROR_UNAVAILABLE, 0, "it leaves");
+	waiters_call(&workspace->vault.waiters, &gone);
+	waiters_call(&workspace->peerbook.waiters, &gone);
+	waiters_call(&workspace->join_waiters, &gone);
+	end(workspace);
+	return 0;
+}
+
+bool agent_has_warnings(const struct agent *agent)
+{
+	return !list_empty(&agent->warnings);
+}
+
+void agent_write_metrics(const struct agent *agent, struct buffer *out)
+{
+	metrics_family(out, "fake", METRIC_GAUGE, NULL, "Nothing");
+}
+
+/* agent/workspace.h, agent/token.h */
+
+int workspace_may_call(const struct workspace *workspace, struct error *err)
+{
+	if (fake.refuses == ERROR_NONE)
+		return 0;
+
+	return error_set(err, fake.refuses, 0, "it may not call now");
+}
+
+static int wait_for(struct waiter *waiter)
+{
+	list_append(&fake.waiters, &waiter->node);
+	return 0;
+}
+
+int workspace_refresh(struct workspace *workspace, struct waiter *waiter, struct error *err)
+{
+	return wait_for(waiter);
+}
+
+int workspace_update_card(struct workspace *workspace, const char *card, size_t len,
+			  struct waiter *waiter, struct error *err)
+{
+	fake.n_cards++;
+	return wait_for(waiter);
+}
+
+void workspace_await_join(struct workspace *workspace, struct waiter *waiter)
+{
+	list_append(&workspace->join_waiters, &waiter->node);
+}
+
+int workspace_set_token(struct workspace *workspace, const char *text, size_t len,
+			struct waiter *waiter, struct error *err)
+{
+	if (len < 8)
+		return error_set(err, ERROR_INVALID_PARAMS, EINVAL, "that is no token");
+
+	(void)snprintf(fake.token, sizeof(fake.token), "%s", text);
+	workspace->token.text = fake.token;
+	return wait_for(waiter);
+}
+
+int workspace_rotate_token(struct workspace *workspace, struct waiter *waiter, struct error *err)
+{
+	fake.n_rotations++;
+	return wait_for(waiter);
+}
+
+void workspace_report_changed(struct workspace *workspace)
+{
+	fake.agent.events->on_report(fake.agent.events_data, workspace);
+}
+
+int64_t workspace_next_attempt_wall_ms(const struct workspace *workspace)
+{
+	return 0;
+}
+
+char *token_prefix(const struct token *token, char *dst)
+{
+	(void)snprintf(dst, TOKEN_PREFIX_LEN + 1, "%s", token->text ? token->text : "");
+	return dst;
+}
+
+/* agent/vault.h */
+
+bool vault_is_fresh(const struct vault *vault, int64_t max_age_ms)
+{
+	return vault->fetched && !vault->failing && (max_age_ms < 0 || fake.age_ms <= max_age_ms);
+}
+
+bool vault_may_serve_stale(const struct vault *vault)
+{
+	return vault->fetched && !fake.too_stale;
+}
+
+bool vault_is_stale(const struct vault *vault)
+{
+	return vault->failing;
+}
+
+void vault_fetch(struct vault *vault, struct waiter *waiter)
+{
+	fake.n_fetches++;
+	list_append(&vault->waiters, &waiter->node);
+}
+
+const struct vault_entry *vault_find(const struct vault *vault, const char *key, size_t len)
+{
+	CHECK_INT(strlen(key), len);
+	for (size_t i = 0; i < vault->n_entries; i++)
+		if (json_text_equals(vault->entries[i].key, key))
+			return &vault->entries[i];
+
+	return NULL;
+}
+
+/* agent/peerbook.h */
+
+bool peerbook_is_fresh(const struct peerbook *book)
+{
+	return book->fetched && !fake.old_peers;
+}
+
+void peerbook_fetch(struct peerbook *book, struct waiter *waiter)
+{
+	fake.n_peer_fetches++;
+	list_append(&book->waiters, &waiter->node);
+}
+
+struct peer *peerbook_find(struct peerbook *book, const char *id_or_name, struct error *err)
+{
+	for (size_t i = 0; i < book->n_peers; i++)
+		if (strcmp(book->peers[i].id, id_or_name) == 0)
+			return &book->peers[i];
+
+	(void)error_set(err, ERROR_NOT_FOUND, ENOENT, "there is no such peer");
+	return NULL;
+}
+
+int peerbook_write(const struct peerbook *book, const char *query, struct buffer *out)
+{
+	return buffer_printf(out, "[\"%s\"]", query);
+}
+
+bool peer_is_discovered(const struct peerbook *book, const struct peer *peer)
+{
+	return peer->direct_until_ms > loop_now_ms(fake.agent.loop);
+}
+
+int peerbook_discover(struct peerbook *book, struct peer *peer, struct waiter *waiter,
+		      struct error *err)
+{
+	fake.n_discoveries++;
+	return wait_for(waiter);
+}
+
+bool peerbook_invalidate(struct peerbook *book, struct peer *peer)
+{
+	bool known = peer->direct_until_ms > 0;
+
+	peer->direct_until_ms = 0;
+	peer->direct_url = NULL;
+	return known;
+}

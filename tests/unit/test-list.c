@@ -10,6 +10,7 @@ struct item {
 
 static int value_of(struct list *node)
 {
+	CHECK(node);
 	return list_entry(node, struct item, link)->value;
 }
 

@@ -76,7 +76,7 @@ TEST(a_new_workspace_has_the_documented_defaults)
 	CHECK_TEXT(settings.id, "");
 	CHECK(!settings.platform.url && !settings.platform.proxy && !settings.agent_card);
 	CHECK(!settings.platform.allow_http);
-	CHECK_INT(settings.platform.requests_per_minute, 300);
+	CHECK_INT(settings.platform.requests_per_minute, 0);
 	CHECK_INT(settings.heartbeat_interval_ms, 30000);
 	CHECK_INT(settings.state_poll_interval_ms, 30000);
 	CHECK_INT(settings.secrets_refresh_interval_ms, 300000);
@@ -103,11 +103,12 @@ TEST(the_socket_has_the_documented_limits)
 TEST(each_type_is_read_and_printed)
 {
 	takes("allow_http", "on", "yes");
+	takes("requests_per_minute", "0", "0");
 	takes("requests_per_minute", "1", "1");
 	takes("requests_per_minute", "100000", "100000");
 	takes("workspace_id", "3F2C1A8E-5B7D-4C7E-9A55-0D7F7F7A1C22", ID);
 	takes("heartbeat_interval", "1min 30s", "90s");
-	takes("heartbeat_interval", "5s", "5s");
+	takes("heartbeat_interval", "1s", "1s");
 	takes("heartbeat_interval", "600s", "10min");
 	takes("state_poll_interval", "5500ms", "5500ms");
 	takes("secrets_refresh_interval", "0", "0s");
@@ -128,21 +129,21 @@ TEST(an_empty_text_is_the_default_again)
 TEST(a_wrong_value_is_told_what_to_write)
 {
 	refuses("allow_http", "maybe", "allow_http is \"maybe\": write yes or no");
-	refuses("requests_per_minute", "0",
-		"requests_per_minute is \"0\": write a number from 1 to 100000");
+	refuses("requests_per_minute", "-1",
+		"requests_per_minute is \"-1\": write a number from 0 to 100000");
 	refuses("requests_per_minute", "100001",
-		"requests_per_minute is \"100001\": write a number from 1 to 100000");
+		"requests_per_minute is \"100001\": write a number from 0 to 100000");
 	refuses("workspace_id", "laptop", "workspace_id is \"laptop\": write a UUID, such as " ID);
 	refuses("heartbeat_interval", "30",
-		"heartbeat_interval is \"30\": write a duration from 5s to 10min");
-	refuses("heartbeat_interval", "4999ms",
-		"heartbeat_interval is \"4999ms\": write a duration from 5s to 10min");
+		"heartbeat_interval is \"30\": write a duration from 1s to 10min");
+	refuses("heartbeat_interval", "999ms",
+		"heartbeat_interval is \"999ms\": write a duration from 1s to 10min");
 	refuses("heartbeat_interval", "601s",
-		"heartbeat_interval is \"601s\": write a duration from 5s to 10min");
+		"heartbeat_interval is \"601s\": write a duration from 1s to 10min");
 	refuses("heartbeat_interval", "0",
-		"heartbeat_interval is \"0\": write a duration from 5s to 10min");
-	refuses("secrets_refresh_interval", "9s",
-		"secrets_refresh_interval is \"9s\": write 0 or a duration from 10s to 1d");
+		"heartbeat_interval is \"0\": write a duration from 1s to 10min");
+	refuses("secrets_refresh_interval", "999ms",
+		"secrets_refresh_interval is \"999ms\": write 0 or a duration from 1s to 1d");
 	refuses("secrets_max_stale", "31d",
 		"secrets_max_stale is \"31d\": write a duration from 0s to 30d");
 	refuses("on_delete", "Exit", "on_delete is \"Exit\": write notify or exit");

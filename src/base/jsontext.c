@@ -309,6 +309,11 @@ bool json_text_equals(struct json_text string, const char *text)
 	if (json_text_kind(string) != JSON_STRING)
 		return false;
 
+	/* Most names are told apart by this: escapes are longer than what they mean. */
+	if (string.len - 2 < text_len ||
+	    (text_len && string.at[1] != text[0] && string.at[1] != '\\'))
+		return false;
+
 	pieces = pieces_of(string);
 	while (next_piece(&pieces, &piece, &len)) {
 		if (len > text_len || memcmp(piece, text, len) != 0)

@@ -14,6 +14,11 @@
 #include "base/fd.h"
 #include "ctl/show.h"
 
+#undef say_usage
+#undef say_failed
+#undef say_error
+#undef say_no_memory
+
 #define SAID_MAX 4096
 
 static void say_args(const char *format, va_list args) __attribute__((format(printf, 1, 0)));

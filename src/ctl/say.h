@@ -23,3 +23,11 @@ int say_failed(enum error_kind kind, const char *format, ...) PRINTF(2, 3);
 int say_error(const struct error *err);
 
 int say_no_memory(void);
+
+#ifdef __clang_analyzer__
+/* It sees one file at a time, and would think that these might be 0. */
+#define say_usage(...) ((say_usage)(__VA_ARGS__), EXIT_USAGE)
+#define say_failed(...) ((say_failed)(__VA_ARGS__), 1)
+#define say_error(err) ((say_error)(err), 1)
+#define say_no_memory() ((say_no_memory)(), 1)
+#endif

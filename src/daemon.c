@@ -166,6 +166,7 @@ static void append_names(struct buffer *changed, const struct buffer *names)
 
 static void daemon_adopt(struct daemon *daemon, struct config *config)
 {
+	agent_settings_drop_workspaces(&config->agent);
 	config_free(daemon->config);
 	daemon->config = config;
 	log_set_level((int)config->daemon.log_level);
@@ -484,7 +485,10 @@ static int daemon_open(struct daemon *daemon, struct error *err)
 		if (r < 0)
 			return r;
 	}
-	return agent_apply(daemon->agent, &daemon->config->agent, NULL, err);
+
+	r = agent_apply(daemon->agent, &daemon->config->agent, NULL, err);
+	agent_settings_drop_workspaces(&daemon->config->agent);
+	return r;
 }
 
 static void daemon_close(struct daemon *daemon)

@@ -336,14 +336,21 @@ int workspace_settings_check(const struct workspace_settings *settings, const ch
 	return 0;
 }
 
+void agent_settings_drop_workspaces(struct agent_settings *settings)
+{
+	for (size_t i = 0; i < settings->n_workspaces; i++)
+		workspace_settings_fini(&settings->workspaces[i]);
+	free(settings->workspaces);
+	settings->workspaces = NULL;
+	settings->n_workspaces = 0;
+}
+
 void agent_settings_fini(struct agent_settings *settings)
 {
 	if (!settings)
 		return;
 
-	for (size_t i = 0; i < settings->n_workspaces; i++)
-		workspace_settings_fini(&settings->workspaces[i]);
-	free(settings->workspaces);
+	agent_settings_drop_workspaces(settings);
 	workspace_settings_fini(&settings->defaults);
 	*settings = (struct agent_settings){ 0 };
 }

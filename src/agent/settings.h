@@ -74,5 +74,8 @@ int workspace_settings_set_name(struct workspace_settings *settings, const char 
 int workspace_settings_check(const struct workspace_settings *settings, const char **ret_key,
 			     struct error *err);
 
+/* When they have been taken over: thousands of them would be kept twice. */
+void agent_settings_drop_workspaces(struct agent_settings *settings);
+
 /* settings is zeroed or initialised. */
 void agent_settings_fini(struct agent_settings *settings);

@@ -193,11 +193,13 @@ void args_fini(struct args *args)
 
 const char *args_get(const struct args *args, const char *name)
 {
-	for (size_t i = args->n_given; i-- > 0;)
-		if (strcmp(args->given[i].option->name, name) == 0)
-			return args->given[i].value;
+	const char *value = NULL;
 
-	return NULL;
+	for (const struct given *given = args->given; given->option; given++)
+		if (strcmp(given->option->name, name) == 0)
+			value = given->value;
+
+	return value;
 }
 
 bool args_has(const struct args *args, const char *name)

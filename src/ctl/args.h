@@ -22,7 +22,7 @@ struct given {
 
 struct args {
 	const struct command *command; /* NULL: none was named */
-	struct given *given;           /* owned */
+	struct given *given;           /* owned; ends with one that has no option */
 	size_t n_given;
 	const char **words; /* owned, NULL-terminated; each borrowed from argv */
 	size_t n_words;

@@ -223,7 +223,7 @@ int cmd_complete(struct ctl *ctl)
 	if (!args->n_words)
 		return 0;
 
-	/* Each word gives one option at most. */
+	/* Each word gives one option at most, and the last one none. */
 	line.asking.args.given = calloc(args->n_words, sizeof(*line.asking.args.given));
 	if (!line.asking.args.given)
 		return say_no_memory();

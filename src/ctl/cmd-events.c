@@ -49,9 +49,7 @@ static void show_clock(struct buffer *out, struct json_text at)
 		(void)buffer_append_text(out, text);
 }
 
-static void show_scalars(struct buffer *out, struct json_text object);
-
-/* Names, joined; objects by their scalars. */
+/* Texts and numbers, joined; of objects their names. */
 static void show_list(struct buffer *out, struct json_text list)
 {
 	struct json_iter iter = json_iter(list);
@@ -63,61 +61,108 @@ static void show_list(struct buffer *out, struct json_text list)
 			(void)buffer_append_char(out, ',');
 		first = false;
 		if (json_text_kind(element) == JSON_OBJECT)
-			show_scalars(out, element);
+			workspace_show_name(out, element);
 		else
 			show_value(out, element);
 	}
 }
 
-/* "name=value name=value", of what has a value and is no object. */
-static void show_scalars(struct buffer *out, struct json_text object)
+/* The workspace has a column of its own. */
+static bool is_worth_a_word(struct json_text name, struct json_text value)
+{
+	switch (json_text_kind(value)) {
+	case JSON_NONE:
+	case JSON_NULL:
+	case JSON_OBJECT:
+		return false;
+	case JSON_ARRAY:
+		return value.len > strlen("[]");
+	case JSON_BOOL:
+	case JSON_NUMBER:
+	case JSON_STRING:
+		return !json_text_equals(name, "workspace");
+	}
+	return false;
+}
+
+/* "name=value name=value" */
+static void show_members(struct buffer *out, struct json_text object)
 {
 	struct json_iter iter = json_iter(object);
 	struct json_text name, value;
 	bool first = true;
-	enum json_kind kind;
 
 	while (json_next_member(&iter, &name, &value)) {
-		kind = json_text_kind(value);
-		if (kind == JSON_NULL || kind == JSON_OBJECT ||
-		    (kind == JSON_ARRAY && value.len <= 2))
+		if (!is_worth_a_word(name, value))
 			continue;
 		if (!first)
 			(void)buffer_append_char(out, ' ');
 		first = false;
 		show_value(out, name);
 		(void)buffer_append_char(out, '=');
-		if (kind == JSON_ARRAY)
+		if (json_text_kind(value) == JSON_ARRAY)
 			show_list(out, value);
 		else
 			show_value(out, value);
 	}
 }
 
+/* "unreachable, was online: no route" */
+static void put_state(struct ctl *ctl, struct json_text data)
+{
+	struct json_text before = json_text_member(data, "before");
+	struct json_text why = json_text_member(data, "last_error");
+	enum colour colour = show_state_colour(json_text_member(data, "state"));
+	struct buffer *out = &ctl->out;
+
+	show_begin_colour(out, ctl->coloured, colour);
+	workspace_show_state(out, data);
+	show_end_colour(out, ctl->coloured, colour);
+
+	if (json_text_kind(before) == JSON_STRING) {
+		(void)buffer_append_text(out, ", was ");
+		show_value(out, before);
+	}
+	if (json_text_kind(why) == JSON_STRING) {
+		(void)buffer_append_text(out, ": ");
+		show_value(out, why);
+	}
+}
+
 /* What has a state is told by it, what has a text by that, the rest by what is in it. */
 static void put_text(struct ctl *ctl, struct json_text data)
 {
-	struct json_text state = json_text_member(data, "state");
-	struct json_text why = json_text_member(data, "last_error");
-	struct json_text text = json_text_member(data, "text");
-	enum colour colour = show_state_colour(state);
+	struct json_text warning = json_text_member(data, "warning");
+	struct json_text raised = json_text_member(data, "raised");
 	struct buffer *out = &ctl->out;
 
-	if (json_text_kind(state) == JSON_STRING) {
-		show_begin_colour(out, ctl->coloured, colour);
-		workspace_show_state(out, data);
-		show_end_colour(out, ctl->coloured, colour);
-		if (json_text_kind(why) == JSON_STRING) {
-			(void)buffer_append_text(out, ": ");
-			show_value(out, why);
-		}
-	} else if (json_text_kind(text) == JSON_STRING) {
-		show_value(out, text);
-	} else if (json_text_kind(data) == JSON_OBJECT) {
-		show_scalars(out, data);
-	} else {
-		show_value(out, data);
+	if (json_text_kind(warning) == JSON_OBJECT) {
+		if (json_text_kind(raised) == JSON_BOOL && !json_text_is_true(raised))
+			(void)buffer_append_text(out, "over: ");
+		data = warning;
 	}
+
+	if (json_text_kind(json_text_member(data, "state")) == JSON_STRING)
+		put_state(ctl, data);
+	else if (json_text_kind(json_text_member(data, "text")) == JSON_STRING)
+		show_member(out, data, "text");
+	else if (json_text_kind(data) == JSON_OBJECT)
+		show_members(out, data);
+	else
+		show_value(out, data);
+}
+
+/* A thing of a workspace names it, a workspace has a name, anything else is nobody's. */
+static void put_whose(struct buffer *out, struct json_text workspace)
+{
+	struct json_text whose = json_text_member(workspace, "workspace");
+
+	if (json_text_kind(workspace) == JSON_STRING)
+		show_value(out, workspace);
+	else if (json_text_kind(whose) != JSON_NONE)
+		show_value(out, whose);
+	else
+		workspace_show_name(out, workspace);
 }
 
 static void put_line(struct ctl *ctl, struct json_text at, struct json_text workspace,
@@ -128,10 +173,7 @@ static void put_line(struct ctl *ctl, struct json_text at, struct json_text work
 
 	show_clock(out, at);
 	from = buffer_len(out);
-	if (json_text_kind(workspace) == JSON_OBJECT)
-		workspace_show_name(out, workspace);
-	else
-		show_value(out, workspace);
+	put_whose(out, workspace);
 	show_padded(out, from, 12);
 
 	from = buffer_len(out);
@@ -168,9 +210,9 @@ static int subscribe(struct ctl *ctl, struct mol_agent_error *err)
 	ctl_begin_params(ctl, &params);
 	if (args_has(&ctl->args, "type")) {
 		params_begin_list(&params, "types");
-		for (size_t i = 0; i < ctl->args.n_given; i++)
-			if (strcmp(ctl->args.given[i].option->name, "type") == 0)
-				params_element(&params, ctl->args.given[i].value);
+		for (const struct given *given = ctl->args.given; given->option; given++)
+			if (strcmp(given->option->name, "type") == 0)
+				params_element(&params, given->value);
 		params_end_list(&params);
 	}
 

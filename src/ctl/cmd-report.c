@@ -127,7 +127,7 @@ static int tell(struct ctl *ctl)
 	if (ctl->json)
 		ctl_put_json(ctl, &answer);
 	else
-		put_report(ctl, answer.result);
+		put_report(ctl, json_text_member(answer.result, "report"));
 	return ctl_flush(ctl);
 }
 

@@ -51,10 +51,7 @@ static void put_workspaces(struct ctl *ctl, struct json_text workspaces)
 static void put_warning(struct ctl *ctl, struct json_text warning)
 {
 	struct json_text severity = json_text_member(warning, "severity");
-	enum colour colour =
-		json_text_kind(severity) == JSON_STRING && json_text_equals(severity, "error")
-			? COLOUR_RED
-			: COLOUR_YELLOW;
+	enum colour colour = json_text_equals(severity, "critical") ? COLOUR_RED : COLOUR_YELLOW;
 	struct buffer *out = &ctl->out;
 
 	show_begin_colour(out, ctl->coloured, colour);

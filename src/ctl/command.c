@@ -62,7 +62,7 @@ static const struct option_spec report_options[] = {
 	{ "active-tasks", 0, "N", "how many tasks are being done" },
 	{ "error-rate", 0, "RATE", "share of what fails, 0 to 1" },
 	{ "sample-error", 0, "TEXT", "one of the errors" },
-	{ "runtime-state", 0, "TEXT", "the runtime's state; leave it out unless it is wedged" },
+	{ "runtime-state", 0, "STATE", "wedged, when the runtime is stuck" },
 	{ NULL },
 };
 
@@ -207,15 +207,22 @@ bool command_has_verbs(const char *name)
 	return false;
 }
 
-static const struct option_spec *find_in(const struct option_spec *options, const char *name,
-					 size_t len, char letter)
+static const struct option_spec *find_name(const struct option_spec *options, const char *name,
+					   size_t len)
 {
-	for (const struct option_spec *o = options; o && o->name; o++) {
-		if (letter && o->letter == letter)
+	for (const struct option_spec *o = options; o && o->name; o++)
+		if (strlen(o->name) == len && memcmp(o->name, name, len) == 0)
 			return o;
-		if (!letter && strlen(o->name) == len && strncmp(o->name, name, len) == 0)
+
+	return NULL;
+}
+
+static const struct option_spec *find_letter(const struct option_spec *options, char letter)
+{
+	for (const struct option_spec *o = options; o && o->name; o++)
+		if (o->letter && o->letter == letter)
 			return o;
-	}
+
 	return NULL;
 }
 
@@ -223,14 +230,14 @@ const struct option_spec *option_find(const struct command *command, const char 
 {
 	const struct option_spec *option;
 
-	option = find_in(command ? command->options : NULL, name, len, 0);
-	return option ? option : find_in(global_options, name, len, 0);
+	option = find_name(command ? command->options : NULL, name, len);
+	return option ? option : find_name(global_options, name, len);
 }
 
 const struct option_spec *option_find_letter(const struct command *command, char letter)
 {
 	const struct option_spec *option;
 
-	option = find_in(command ? command->options : NULL, NULL, 0, letter);
-	return option ? option : find_in(global_options, NULL, 0, letter);
+	option = find_letter(command ? command->options : NULL, letter);
+	return option ? option : find_letter(global_options, letter);
 }

@@ -176,7 +176,7 @@ class FakeDaemon:
 
 
 def workspace(name="laptop", state="online", **more):
-    """As workspace.status has it. Times are far enough from a border to read the same a while later."""
+    """As workspace.status has it; its times read the same for a while."""
     return {
         "id": "5f0c2a51-7a0e-4f3e-9d6b-1a2b3c4d5e6f", "name": name,
         "platform_url": "https://molecule.example", "state": state,

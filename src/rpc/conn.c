@@ -120,6 +120,20 @@ static void go_hungry(struct conn *conn)
 		conn->events->on_partial(conn);
 }
 
+/* The newline behind a message is no reason to come back for more. */
+static void skip_newlines(struct conn *conn)
+{
+	struct buffer *in = &conn->stream.in;
+	size_t len = buffer_len(in), n = 0;
+
+	if (conn->caller.outlet.headers)
+		return;
+
+	while (n < len && (buffer_at(in)[n] == '\n' || buffer_at(in)[n] == '\r'))
+		n++;
+	buffer_consume(in, n);
+}
+
 static void serve_frame(struct conn *conn)
 {
 	struct buffer *in = &conn->stream.in;
@@ -155,6 +169,8 @@ static void serve_frame(struct conn *conn)
 
 	conn->caller.hub->stats.bytes_in += frame.used;
 	framer_done(&conn->framer, in, &frame);
+	if (kind == FRAME_MESSAGE)
+		skip_newlines(conn);
 	if (!buffer_len(in))
 		go_hungry(conn);
 }

@@ -68,26 +68,39 @@ static bool is_repeated(struct json_text keys, struct json_text key)
 	return false;
 }
 
-static void write_wanted(struct buffer *out, const struct vault *vault, struct json_text keys,
-			 bool missing)
+/* Returns how many there are that it did not write. */
+static size_t write_values(struct buffer *out, const struct vault *vault, struct json_text keys)
 {
 	struct json_iter iter = json_iter(keys);
 	struct json_text key;
+	size_t n_missing = 0;
 
 	while (json_next_element(&iter, &key)) {
 		const struct vault_entry *entry = find_key(vault, key);
 
-		if (missing == (entry != NULL) || is_repeated(keys, key))
-			continue;
-
-		if (missing) {
-			writer_raw(out, NULL, key.at, key.len);
+		if (!entry) {
+			n_missing++;
 			continue;
 		}
+		if (is_repeated(keys, key))
+			continue;
+
 		writer_raw(out, NULL, entry->key.at, entry->key.len);
 		(void)buffer_append_char(out, ':');
 		(void)buffer_append(out, entry->value.at, entry->value.len);
 	}
+
+	return n_missing;
+}
+
+static void write_missing(struct buffer *out, const struct vault *vault, struct json_text keys)
+{
+	struct json_iter iter = json_iter(keys);
+	struct json_text key;
+
+	while (json_next_element(&iter, &key))
+		if (!find_key(vault, key) && !is_repeated(keys, key))
+			writer_raw(out, NULL, key.at, key.len);
 }
 
 static int answer_get(struct call *call, bool stale)
@@ -95,18 +108,20 @@ static int answer_get(struct call *call, bool stale)
 	const struct vault *vault = &call->workspace->vault;
 	const struct arg *keys = &call->args[GET_KEYS];
 	struct buffer *out = call_result(call);
+	size_t n_missing = 0;
 
 	(void)buffer_append_text(out, "{\"values\":");
-	if (!arg_given(keys)) {
-		(void)buffer_append(out, vault->bundle, vault->bundle_len);
-		(void)buffer_append_text(out, ",\"missing\":[],\"fetched_at\":\"");
-	} else {
+	if (arg_given(keys)) {
 		(void)buffer_append_char(out, '{');
-		write_wanted(out, vault, keys->text, false);
-		(void)buffer_append_text(out, "},\"missing\":[");
-		write_wanted(out, vault, keys->text, true);
-		(void)buffer_append_text(out, "],\"fetched_at\":\"");
+		n_missing = write_values(out, vault, keys->text);
+		(void)buffer_append_char(out, '}');
+	} else {
+		(void)buffer_append(out, vault->bundle, vault->bundle_len);
 	}
+	(void)buffer_append_text(out, ",\"missing\":[");
+	if (n_missing)
+		write_missing(out, vault, keys->text);
+	(void)buffer_append_text(out, "],\"fetched_at\":\"");
 	(void)buffer_append_text(out, vault->fetched_at);
 	(void)buffer_append_text(out, stale ? "\",\"stale\":true}" : "\",\"stale\":false}");
 	return 0;

@@ -20,18 +20,19 @@ static int compare(const char *a, size_t a_len, const char *b, size_t b_len)
 
 static void add(struct schema *schema, const struct method *method)
 {
-	size_t at = schema->n;
+	size_t len = strlen(method->name), at = schema->n;
 
 	assert(schema->n < SCHEMA_METHODS_MAX);
-	schema->list[schema->n] = method;
 	for (; at > 0; at--) {
-		const char *before = schema->list[schema->sorted[at - 1]]->name;
-
-		if (compare(before, strlen(before), method->name, strlen(method->name)) < 0)
+		if (compare(schema->by_name[at - 1].name, schema->by_name[at - 1].len, method->name,
+			    len) < 0)
 			break;
-		schema->sorted[at] = schema->sorted[at - 1];
+		schema->by_name[at] = schema->by_name[at - 1];
 	}
-	schema->sorted[at] = (uint8_t)schema->n++;
+	schema->by_name[at].name = method->name;
+	schema->by_name[at].len = len;
+	schema->by_name[at].at = (int)schema->n;
+	schema->list[schema->n++] = method;
 }
 
 void schema_init(struct schema *schema, const struct method *const tables[], size_t n_tables)
@@ -42,23 +43,17 @@ void schema_init(struct schema *schema, const struct method *const tables[], siz
 			add(schema, method);
 }
 
-int schema_find(const struct schema *schema, struct json_text name)
+static int find(const struct schema *schema, const char *name, size_t len)
 {
-	char decoded[64];
 	size_t low = 0, high = schema->n;
-	ssize_t len;
-
-	len = json_text_decode(name, decoded, sizeof(decoded));
-	if (len < 0)
-		return -1;
 
 	while (low < high) {
 		size_t middle = (low + high) / 2;
-		const char *at = schema->list[schema->sorted[middle]]->name;
-		int r = compare(decoded, (size_t)len, at, strlen(at));
+		int r = compare(name, len, schema->by_name[middle].name,
+				schema->by_name[middle].len);
 
 		if (r == 0)
-			return schema->sorted[middle];
+			return schema->by_name[middle].at;
 		if (r < 0)
 			high = middle;
 		else
@@ -66,6 +61,19 @@ int schema_find(const struct schema *schema, struct json_text name)
 	}
 
 	return -1;
+}
+
+int schema_find(const struct schema *schema, struct json_text name)
+{
+	char decoded[64];
+	ssize_t len;
+
+	/* Nobody writes them with escapes, though anybody may. */
+	if (!memchr(name.at, '\\', name.len))
+		return find(schema, name.at + 1, name.len - 2);
+
+	len = json_text_decode(name, decoded, sizeof(decoded));
+	return len < 0 ? -1 : find(schema, decoded, (size_t)len);
 }
 
 const char *field_type_name(enum field_type type)

@@ -77,7 +77,11 @@ struct method {
 /* All methods there are, from tables that each end with a line without name. */
 struct schema {
 	const struct method *list[SCHEMA_METHODS_MAX]; /* in the order of the tables */
-	uint8_t sorted[SCHEMA_METHODS_MAX];            /* by length of the name, then by name */
+	struct {
+		const char *name;
+		size_t len;
+		int at;                /* in the list */
+	} by_name[SCHEMA_METHODS_MAX]; /* by length, then by name */
 	size_t n;
 };
 

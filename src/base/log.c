@@ -38,15 +38,20 @@ static void flatten(char *line, size_t len)
 			line[i] = ' ';
 }
 
-/* The longest prefix of at most len bytes that does not end inside a character. */
-static size_t cut_at_character(const char *line, size_t len)
+/* The length without a character at the end that was cut in the middle. */
+static size_t whole_characters(const char *line, size_t len)
 {
-	size_t start = len;
+	size_t lead = len, need;
+	unsigned char c;
 
-	while (start > 0 && len - start < 3 && ((unsigned char)line[start] & 0xc0) == 0x80)
-		start--;
+	while (lead > 0 && len - lead < 3 && ((unsigned char)line[lead - 1] & 0xc0) == 0x80)
+		lead--;
+	if (!lead)
+		return len;
 
-	return ((unsigned char)line[start] & 0xc0) == 0x80 ? len : start;
+	c = (unsigned char)line[lead - 1];
+	need = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
+	return len - (lead - 1) < need ? lead - 1 : len;
 }
 
 static size_t format_line(char line[static LOG_LINE_MAX], const struct log_record *record,
@@ -67,7 +72,7 @@ static size_t format_line(char line[static LOG_LINE_MAX], const struct log_recor
 	if (len < 0)
 		len = 0;
 	if (len >= LOG_LINE_MAX)
-		len = (int)cut_at_character(line, LOG_LINE_MAX - 1);
+		len = (int)whole_characters(line, LOG_LINE_MAX - 1);
 
 	flatten(line, (size_t)len);
 	line[len] = '\n';

@@ -88,17 +88,21 @@ TEST(text_cannot_make_lines_of_its_own)
 TEST(a_long_line_is_cut_between_characters)
 {
 	static const char euro[] = "\xe2\x82\xac";
-	char message[2701] = "";
+	char message[2701];
 	int fd = pipe_to_stderr();
 	const char *line;
 
-	/* Three bytes each: neither the prefix nor the limit is a multiple. */
-	for (size_t i = 0; i + 1 < sizeof(message); i++)
-		message[i] = euro[i % 3];
-	log_write(&(struct log_record){ .level = LOG_INFO, .message = message });
-	line = line_from(fd);
-	CHECK(strlen(line) <= LOG_LINE_MAX && strlen(line) > LOG_LINE_MAX - 4);
-	CHECK_TEXT(line + strlen(line) - 4, "\xe2\x82\xac\n");
+	/* However many bytes are before them, the line ends with a whole one. */
+	for (size_t before = 0; before < 3; before++) {
+		memset(message, 'a', before);
+		for (size_t i = 0; before + i + 1 < sizeof(message); i++)
+			message[before + i] = euro[i % 3];
+		message[sizeof(message) - 1] = '\0';
+		log_write(&(struct log_record){ .level = LOG_INFO, .message = message });
+		line = line_from(fd);
+		CHECK(strlen(line) <= LOG_LINE_MAX && strlen(line) > LOG_LINE_MAX - 4);
+		CHECK_TEXT(line + strlen(line) - 4, "\xe2\x82\xac\n");
+	}
 }
 
 TEST(errno_is_there_before_and_after)

@@ -369,7 +369,7 @@ static int64_t floor_div(int64_t a, int64_t b)
 	return a / b - (a % b < 0);
 }
 
-/* RFC 9110 5.6.7: two digits that seem to be more than 50 years ahead are in the past. */
+/* RFC 9110 5.6.7: two digits that would be more than 50 years ahead are in the past. */
 static int full_year(int two_digits, int64_t now_s)
 {
 	int64_t first = TIME_FIRST_MS / 1000, last = TIME_LAST_MS / 1000;
@@ -380,6 +380,8 @@ static int full_year(int two_digits, int64_t now_s)
 	year = this_year / 100 * 100 + two_digits;
 	if (year > this_year + 50)
 		year -= 100;
+	else if (year <= this_year - 50)
+		year += 100;
 	return year;
 }
 

@@ -201,11 +201,22 @@ TEST(retry_after_reads_all_three_forms_of_date)
 	CHECK_INT(retry_after("Thu, 29 Feb 1996 00:00:00 GMT"), MAX_MS);
 }
 
-TEST(a_year_of_two_digits_is_in_this_century_or_the_last)
+TEST(a_year_of_two_digits_is_at_most_fifty_ahead)
 {
-	/* 94 + 50 = 44: up to there ahead of us, after it behind us. */
-	CHECK_INT(retry_after("Sunday, 06-Nov-44 08:49:37 GMT"), 0);
+	static const char past[] = "Monday, 01-Jan-61 00:00:00 GMT";
+	static const char ahead[] = "Monday, 01-Jan-60 00:00:00 GMT";
+	int64_t ms;
+
+	/* It is 1994: 44 is 50 years ahead, 45 would be 51. */
+	CHECK_INT(retry_after("Sunday, 06-Nov-44 08:49:37 GMT"), MAX_MS);
+	CHECK_INT(retry_after("Sunday, 06-Nov-45 08:49:37 GMT"), 0);
 	CHECK_INT(retry_after("Sunday, 06-Nov-95 08:49:37 GMT"), MAX_MS);
+
+	/* It is 2010: now the other century is the one behind. */
+	CHECK_INT(parse_retry_after(past, strlen(past), 1275000000, MAX_MS, &ms), 0);
+	CHECK_INT(ms, 0);
+	CHECK_INT(parse_retry_after(ahead, strlen(ahead), 1275000000, MAX_MS, &ms), 0);
+	CHECK_INT(ms, MAX_MS);
 }
 
 TEST(dates_that_do_not_exist_are_refused)

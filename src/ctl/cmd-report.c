@@ -77,11 +77,13 @@ static void put_report(struct ctl *ctl, struct json_text report)
 {
 	static const char *const members[] = { "current_task", "active_tasks", "error_rate",
 					       "sample_error" };
+	size_t before;
 
 	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
 		(void)buffer_printf(&ctl->out, "%14s: ", members[i]);
+		before = buffer_len(&ctl->out);
 		show_member(&ctl->out, report, members[i]);
-		(void)buffer_append_char(&ctl->out, '\n');
+		(void)buffer_append_text(&ctl->out, buffer_len(&ctl->out) == before ? "-\n" : "\n");
 	}
 }
 

@@ -104,7 +104,7 @@ def test_events_that_are_forbidden_end_it(fake, run):
 def test_report_shows_what_the_platform_sees(fake, run):
     fake.answers["workspace.status"] = workspace()
     assert run("report") == ("  current_task: building\n  active_tasks: 1\n    error_rate: 0.25\n"
-                             "  sample_error: \n")
+                             "  sample_error: -\n")
     assert json.loads(run("report", "--json"))["active_tasks"] == 1
 
 

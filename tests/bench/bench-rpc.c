@@ -114,7 +114,7 @@ static int listen_at(const char *path)
 /* As little as a server can do: read, write. */
 static _Noreturn void echo_pair(int fd, const char *answer, size_t len)
 {
-	char bytes[4096];
+	static char bytes[4096];
 
 	while (recv(fd, bytes, sizeof(bytes), 0) > 0)
 		if (send(fd, answer, len, MSG_NOSIGNAL) < 0)
@@ -128,7 +128,7 @@ static _Noreturn void echo_epoll(int listener, const char *answer, size_t len)
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
 	struct epoll_event event = { .events = EPOLLIN, .data.fd = listener };
 	struct epoll_event events[CLIENTS];
-	char bytes[4096];
+	static char bytes[4096];
 
 	(void)epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event);
 	for (;;) {
@@ -188,7 +188,7 @@ static pid_t child(void)
 /* Reads one answer: up to the n-th of the byte that ends it. */
 static size_t hear(int fd, const struct subject *subject)
 {
-	char bytes[65536];
+	static char bytes[65536];
 	size_t len = 0;
 	unsigned found = 0;
 

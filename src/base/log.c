@@ -134,6 +134,15 @@ void log_write(const struct log_record *record)
 	errno = saved;
 }
 
+PRINTF(2, 0)
+static void format_message(char message[static LOG_LINE_MAX], const char *format, va_list args)
+{
+	int len = vsnprintf(message, LOG_LINE_MAX, format, args);
+
+	if (len >= LOG_LINE_MAX)
+		message[whole_characters(message, LOG_LINE_MAX - 1)] = '\0';
+}
+
 void log_text(int level, const char *format, ...)
 {
 	char message[LOG_LINE_MAX];
@@ -143,7 +152,7 @@ void log_text(int level, const char *format, ...)
 		return;
 
 	va_start(args, format);
-	(void)vsnprintf(message, sizeof(message), format, args);
+	format_message(message, format, args);
 	va_end(args);
 	log_write(&(struct log_record){ .level = level, .message = message });
 }
@@ -158,7 +167,7 @@ void log_event(int level, const char *workspace, const char *event, const char *
 		return;
 
 	va_start(args, format);
-	(void)vsnprintf(message, sizeof(message), format, args);
+	format_message(message, format, args);
 	va_end(args);
 	log_write(&(struct log_record){ .level = level,
 					.message = message,

@@ -193,3 +193,14 @@ TEST(a_sink_gets_the_fields_and_its_losses_are_counted)
 	log_info("back");
 	CHECK_TEXT(line_from(fd), "<6>back\n");
 }
+
+TEST(a_sink_gets_whole_characters_too)
+{
+	char text[1100];
+
+	memset(text, 'a', sizeof(text));
+	(void)snprintf(text + 1021, sizeof(text) - 1021, "\xe2\x82\xac and more");
+	log_set_sink(catch_record);
+	log_info("%s", text);
+	CHECK_INT(strlen(caught_message), 1021);
+}

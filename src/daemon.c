@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "config-build.h"
+#include "exit.h"
 #include "io/http.h"
 #include "io/listen.h"
 #include "io/loop.h"

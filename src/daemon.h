@@ -11,15 +11,6 @@
 #include "base/error.h"
 #include "config.h"
 
-enum daemon_exit {
-	DAEMON_STOPPED = 0,
-	DAEMON_FAILED = 1,
-	DAEMON_PAUSED = 10,  /* a workspace with on_pause = exit was paused */
-	DAEMON_DELETED = 11, /* one with on_delete = exit was deleted */
-	DAEMON_USAGE = 64,
-	DAEMON_CONFIG = 78,
-};
-
 /* What holds for the whole process, before anything secret is read. */
 void daemon_harden(void);
 

@@ -11,6 +11,7 @@
 #include "config-build.h"
 #include "config.h"
 #include "daemon.h"
+#include "exit.h"
 #include "io/journal.h"
 
 struct options {

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "daemon.h"
+#include "exit.h"
 
 struct round {
 	struct once *once; /* borrowed */

@@ -14,8 +14,7 @@
 
 #include "base/log.h"
 #include "base/secret.h"
-#include "platform/flight.h"
-#include "platform/verdict.h"
+#include "platform/platform-flight.h"
 
 /* How often the queue is looked through for calls whose time is over. */
 #define QUEUE_LOOK_MS 1000
@@ -28,6 +27,18 @@ static void flight_free(struct platform_flight *flight)
 	free(flight->url);
 	free(flight->what);
 	free(flight);
+}
+
+static struct verdict_question flight_question(const struct platform_flight *flight)
+{
+	return (struct verdict_question){
+		.what = flight->what,
+		.label = flight->platform->label,
+		.id = flight->id,
+		.keep_raw = flight->keep_raw,
+		.max_body = flight->max_body,
+		.timeout_ms = flight->timeout_ms,
+	};
 }
 
 /* Takes it out of the platform's books, and out of its call's hands. */
@@ -48,7 +59,7 @@ static void flight_detach(struct platform_flight *flight)
 /* The callback may start the call again, or free what it lives in. */
 static void flight_finish(struct platform_flight *flight, struct platform_reply *reply)
 {
-	AUTO(json_object_put) struct json_object *json = reply->json;
+	AUTO(json_object_put) struct json_object *json __attribute__((unused)) = reply->json;
 	struct platform_call *call = flight->call;
 	struct platform_stats *stats = &flight->platform->stats;
 
@@ -65,9 +76,10 @@ static void flight_finish(struct platform_flight *flight, struct platform_reply 
 
 static void flight_fail(struct platform_flight *flight, enum error_kind kind, const char *why)
 {
+	struct verdict_question question = flight_question(flight);
 	struct platform_reply reply;
 
-	verdict_unsent(flight, kind, why, &reply);
+	verdict_unsent(&question, kind, why, &reply);
 	flight_finish(flight, &reply);
 }
 
@@ -91,9 +103,10 @@ static void platform_learn(struct platform_flight *flight, const struct http_res
 static void flight_on_http(struct http_request *request, const struct http_result *result)
 {
 	struct platform_flight *flight = container_of(request, struct platform_flight, http);
+	struct verdict_question question = flight_question(flight);
 	struct platform_reply reply;
 
-	verdict_read(flight, result, wall_now_ms() / 1000, &reply);
+	verdict_read(&question, result, wall_now_ms() / 1000, BUDGET_REST_MAX_MS, &reply);
 	platform_learn(flight, result, &reply);
 	flight_finish(flight, &reply);
 }
@@ -385,27 +398,4 @@ void platform_call_stop(struct platform_call *call)
 bool platform_call_is_running(const struct platform_call *call)
 {
 	return call->flight != NULL;
-}
-
-const char *platform_verdict_name(enum platform_verdict verdict)
-{
-	switch (verdict) {
-	case PLATFORM_OK:
-		return "ok";
-	case PLATFORM_DOWN:
-		return "down";
-	case PLATFORM_UNAUTHORIZED:
-		return "unauthorized";
-	case PLATFORM_DELETED:
-		return "deleted";
-	case PLATFORM_MISSING:
-		return "missing";
-	case PLATFORM_STRAY:
-		return "stray";
-	case PLATFORM_LIMITED:
-		return "limited";
-	case PLATFORM_REJECTED:
-		return "rejected";
-	}
-	return "?";
 }

@@ -20,6 +20,7 @@
 #include "io/http.h"
 #include "platform/budget.h"
 #include "platform/settings.h"
+#include "platform/verdict.h"
 
 #define PLATFORM_TIMEOUT_MS 10000    /* of a call that names none */
 #define PLATFORM_BODY_MAX (1u << 20) /* of a reply, likewise */
@@ -31,29 +32,6 @@ enum platform_class {
 	PLATFORM_FOREGROUND, /* somebody local waits */
 	PLATFORM_BACKGROUND,
 	PLATFORM_CLASS_LAST = PLATFORM_BACKGROUND,
-};
-
-enum platform_verdict {
-	PLATFORM_OK,           /* 2xx with the body that was asked for */
-	PLATFORM_DOWN,         /* no reply, 5xx, or a body that is not what it should be */
-	PLATFORM_UNAUTHORIZED, /* 401 with a JSON body */
-	PLATFORM_DELETED,      /* 410, or 404 with deleted:true and our id */
-	PLATFORM_MISSING,      /* 404 with another JSON body */
-	PLATFORM_STRAY,    /* not our platform: empty or foreign 404, empty 403, redirect, HTML */
-	PLATFORM_LIMITED,  /* 429 */
-	PLATFORM_REJECTED, /* another 4xx: the request is at fault */
-};
-
-struct platform_reply {
-	enum platform_verdict verdict;
-	int status; /* 0: none */
-	struct json_object
-		*json;    /* borrowed; NULL unless the body is JSON and the call wanted it parsed */
-	const char *body; /* borrowed, wiped afterwards */
-	size_t body_len;
-	bool sent;
-	int64_t elapsed_ms;
-	struct error err; /* for every verdict but OK: kind and sentence */
 };
 
 struct platform;
@@ -125,5 +103,3 @@ int platform_call_start(struct platform_call *call, struct platform *platform,
 			const struct platform_spec *spec, struct error *err);
 void platform_call_stop(struct platform_call *call);
 bool platform_call_is_running(const struct platform_call *call);
-
-const char *platform_verdict_name(enum platform_verdict verdict);

@@ -17,10 +17,10 @@
 #include "base/parse.h"
 
 struct reading {
-	const struct platform_flight *flight;
+	const struct verdict_question *question;
 	const struct http_result *result;
 	struct platform_reply *reply;
-	int64_t now_s;
+	int64_t now_s, rest_max_ms;
 };
 
 static void conclude(const struct reading *reading, enum platform_verdict verdict,
@@ -37,14 +37,14 @@ static void conclude(const struct reading *reading, enum platform_verdict verdic
 	(void)vsnprintf(why, sizeof(why), format, args);
 	va_end(args);
 
-	(void)error_set(&reply->err, kind, 0, "cannot %s: %s", reading->flight->what, why);
+	(void)error_set(&reply->err, kind, 0, "cannot %s: %s", reading->question->what, why);
 	reply->err.http_status = reply->status;
 	reply->verdict = verdict;
 }
 
 static const char *platform_of(const struct reading *reading)
 {
-	return reading->flight->platform->label;
+	return reading->question->label;
 }
 
 static void read_silence(const struct reading *reading)
@@ -57,12 +57,12 @@ static void read_silence(const struct reading *reading)
 	case HTTP_TIMED_OUT:
 		conclude(reading, PLATFORM_DOWN, ERROR_UNAVAILABLE,
 			 "%s did not answer within %.1f s", label,
-			 (double)reading->flight->timeout_ms / 1000);
+			 (double)reading->question->timeout_ms / 1000);
 		return;
 	case HTTP_TOO_LARGE:
 		conclude(reading, PLATFORM_DOWN, ERROR_PLATFORM,
 			 "the answer of %s is larger than %zu bytes", label,
-			 reading->flight->max_body);
+			 reading->question->max_body);
 		return;
 	case HTTP_UNTRUSTED:
 		conclude(reading, PLATFORM_DOWN, ERROR_UNAVAILABLE,
@@ -124,7 +124,7 @@ static void read_success(const struct reading *reading)
 	/* A secret bundle is only checked; everything else was parsed already. */
 	if (reply->json)
 		return;
-	if (reading->flight->keep_raw &&
+	if (reading->question->keep_raw &&
 	    json_check(reply->body, reply->body_len, JSON_DEPTH_MAX, JSON_VALUES_MAX, &err) == 0)
 		return;
 	if (reply->status == 204 && !reply->body_len)
@@ -202,7 +202,7 @@ static void read_missing(const struct reading *reading)
 	}
 
 	(void)json_get_bool(reply->json, "deleted", &deleted);
-	if (deleted && id && strcasecmp(id, reading->flight->id) == 0) {
+	if (deleted && id && strcasecmp(id, reading->question->id) == 0) {
 		conclude(reading, PLATFORM_DELETED, ERROR_REMOVED, "it was deleted on %s",
 			 platform_of(reading));
 		return;
@@ -219,7 +219,7 @@ static void read_gone(const struct reading *reading)
 		read_page(reading);
 		return;
 	}
-	if (id && strcasecmp(id, reading->flight->id) != 0) {
+	if (id && strcasecmp(id, reading->question->id) != 0) {
 		conclude(reading, PLATFORM_STRAY, ERROR_PLATFORM,
 			 "%s speaks of another workspace (HTTP 410)", platform_of(reading));
 		return;
@@ -233,7 +233,7 @@ static void read_limited(const struct reading *reading)
 	const char *value = reading->result->retry_after;
 	int64_t wait_ms = 0;
 
-	if (value && parse_retry_after(value, strlen(value), reading->now_s, BUDGET_REST_MAX_MS,
+	if (value && parse_retry_after(value, strlen(value), reading->now_s, reading->rest_max_ms,
 				       &wait_ms) < 0)
 		wait_ms = 0;
 
@@ -295,10 +295,10 @@ static void read_status(const struct reading *reading)
 		 platform_of(reading), status);
 }
 
-void verdict_read(const struct platform_flight *flight, const struct http_result *result,
-		  int64_t now_s, struct platform_reply *reply)
+void verdict_read(const struct verdict_question *question, const struct http_result *result,
+		  int64_t now_s, int64_t rest_max_ms, struct platform_reply *reply)
 {
-	struct reading reading = { flight, result, reply, now_s };
+	struct reading reading = { question, result, reply, now_s, rest_max_ms };
 
 	*reply = (struct platform_reply){
 		.verdict = PLATFORM_OK,
@@ -315,18 +315,41 @@ void verdict_read(const struct platform_flight *flight, const struct http_result
 	}
 
 	/* Secrets are not to be scattered over json-c's heap; errors are no secrets. */
-	if (result->body_len && !(flight->keep_raw && result->status < 300))
+	if (result->body_len && !(question->keep_raw && result->status < 300))
 		(void)json_parse(result->body, result->body_len, &reply->json, NULL);
 
 	read_status(&reading);
 }
 
-void verdict_unsent(const struct platform_flight *flight, enum error_kind kind, const char *why,
+void verdict_unsent(const struct verdict_question *question, enum error_kind kind, const char *why,
 		    struct platform_reply *reply)
 {
-	struct reading reading = { flight, NULL, reply, 0 };
+	struct reading reading = { question, NULL, reply, 0, 0 };
 
 	*reply = (struct platform_reply){ .body = "" };
 	conclude(&reading, kind == ERROR_RATE_LIMITED ? PLATFORM_LIMITED : PLATFORM_DOWN, kind,
 		 "%s", why);
+}
+
+const char *platform_verdict_name(enum platform_verdict verdict)
+{
+	switch (verdict) {
+	case PLATFORM_OK:
+		return "ok";
+	case PLATFORM_DOWN:
+		return "down";
+	case PLATFORM_UNAUTHORIZED:
+		return "unauthorized";
+	case PLATFORM_DELETED:
+		return "deleted";
+	case PLATFORM_MISSING:
+		return "missing";
+	case PLATFORM_STRAY:
+		return "stray";
+	case PLATFORM_LIMITED:
+		return "limited";
+	case PLATFORM_REJECTED:
+		return "rejected";
+	}
+	return "?";
 }

@@ -3,7 +3,7 @@
 
 /*
  * A call that is under way: in a platform's queue, or on the wire. Private to
- * this folder.
+ * platform.c.
  */
 
 #include "platform/platform.h"

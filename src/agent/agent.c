@@ -345,6 +345,10 @@ int agent_join(struct agent *agent, const struct workspace_settings *settings, c
 	struct workspace *workspace;
 	int r;
 
+	r = token ? token_check_given(token, strlen(token), err) : 0;
+	if (r < 0)
+		return r;
+
 	r = agent_check_join(agent, settings, err);
 	if (r < 0)
 		return r;

@@ -40,6 +40,17 @@ static struct token_name token_name(const struct workspace_settings *settings, c
 	return name;
 }
 
+int token_check_given(const char *text, size_t len, struct error *err)
+{
+	if (parse_token(text, len) < 0)
+		return error_set(
+			err, ERROR_INVALID_PARAMS, EINVAL,
+			"`token` must be 8 to 512 visible characters, and not the mark that "
+			"a dialog shows in place of one");
+
+	return 0;
+}
+
 void token_fini(struct token *token)
 {
 	secret_free(token->text);

@@ -34,6 +34,9 @@ struct token {
 	enum token_source source;
 };
 
+/* One that a caller gave: ERROR_INVALID_PARAMS when it cannot be one. */
+int token_check_given(const char *text, size_t len, struct error *err);
+
 void token_fini(struct token *token);
 
 /*

@@ -246,11 +246,12 @@ int workspace_update_card(struct workspace *workspace, const char *card, size_t 
 int workspace_set_token(struct workspace *workspace, const char *text, size_t len,
 			struct waiter *waiter, struct error *err)
 {
-	if (parse_token(text, len) < 0)
-		return error_set(
-			err, ERROR_INVALID_PARAMS, EINVAL,
-			"`token` must be 8 to 512 visible characters, and not the mark that "
-			"a dialog shows in place of one");
+	int r;
+
+	r = token_check_given(text, len, err);
+	if (r < 0)
+		return r;
+
 	if (workspace->state == LIFECYCLE_REMOVED || workspace->state == LIFECYCLE_LEAVING)
 		return workspace_may_call(workspace, err);
 

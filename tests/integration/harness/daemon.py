@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import re
 import select
@@ -17,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .client import PATIENCE_S, Client
+from .client import PATIENCE_S, Client, Events, RpcError
 from .platform import Platform, Workspace
 
 SANITIZERS = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|"
@@ -79,7 +80,7 @@ class Daemon:
         """agentd.conf anew: configure(daemon={"log_level": "info"}, rpc={…}, defaults={…})."""
         settings: dict[str, dict[str, Any]] = {"daemon": {
             "log_level": "debug", "state_dir": self.state, "socket": self.socket,
-            "socket_group": "", **sections.pop("daemon", {})}, **sections}
+            **sections.pop("daemon", {})}, **sections}
         self.write("agentd.conf", "".join(_section(f"[{name}]", values)
                                           for name, values in settings.items()))
 
@@ -259,6 +260,22 @@ class Daemon:
     def refresh(self, workspace: str) -> dict[str, Any]:
         """A heartbeat and a state poll now, and the status after that."""
         return self.call("workspace.refresh", workspace=workspace)
+
+    def next_attempt_in(self, workspace: str) -> float:
+        """Seconds until the platform is tried again."""
+        when = datetime.datetime.fromisoformat(self.status(workspace)["next_attempt_at"])
+        return (when - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
+
+    def retry(self, workspace: str) -> dict[str, Any]:
+        """Like refresh(), but it may well fail: the status after that."""
+        try:
+            return self.refresh(workspace)
+        except RpcError:
+            return self.status(workspace)
+
+    def events(self, *types: str, workspace: str = "") -> Events:
+        """A subscription on a connection of its own."""
+        return self.connect().subscribe(*types, workspace=workspace)
 
     def wait_state(self, workspace: str, *states: str,
                    timeout: float = PATIENCE_S) -> dict[str, Any]:

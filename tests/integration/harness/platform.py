@@ -280,6 +280,12 @@ class Dev:
         assert len(found) >= count, f"only {len(found)} of {count} requests have come: {query}"
         return found
 
+    def wait_held(self, workspace: Workspace | None = None, since: int = 0,
+                  **query: Any) -> None:
+        """Until a request hangs on a fault."""
+        found = self.wait(workspace, since=since, **query)
+        assert found[-1]["outcome"] == "hanging", found[-1]
+
     def none_within(self, seconds: float, workspace: Workspace | None = None,
                     **query: Any) -> None:
         """No such request comes in all that time: it ends early only if one does."""

@@ -102,11 +102,14 @@ static const struct lifecycle_step steps[LIFECYCLE_STATE_LAST + 1][LIFECYCLE_EVE
 		[LIFECYCLE_TOKEN] = { LIFECYCLE_JOINING, LIFECYCLE_REJOIN },
 		[LIFECYCLE_LEAVE] = { LIFECYCLE_LEAVING, LEFT },
 	},
-	/* REMOVED and LEAVING have no way out: see below. */
+	/* REMOVED and LEAVING have no way back: see below. */
 };
 
 struct lifecycle_step lifecycle_next(enum lifecycle_state state, enum lifecycle_event event)
 {
+	/* Whoever keeps something for a workspace hears that it goes, gone or not. */
+	if (state == LIFECYCLE_REMOVED && event == LIFECYCLE_LEAVE)
+		return (struct lifecycle_step){ LIFECYCLE_LEAVING, LEFT };
 	if (state == LIFECYCLE_REMOVED || state == LIFECYCLE_LEAVING)
 		return (struct lifecycle_step){ state, LIFECYCLE_SILENCE };
 

@@ -12,6 +12,8 @@
 #include "base/util.h"
 
 #define WINDOW_MS 60000
+/* How far two replies of one window may differ on its end: a slow reply counts from too late. */
+#define WINDOW_SLACK_MS 15000
 
 void budget_init(struct budget *budget, uint32_t configured_per_minute)
 {
@@ -75,7 +77,7 @@ void budget_spend(struct budget *budget, int64_t now_ms)
 void budget_told(struct budget *budget, int64_t now_ms, const char *limit, const char *remaining,
 		 const char *reset)
 {
-	int64_t n_limit, n_remaining, reset_s;
+	int64_t n_limit, n_remaining, reset_s, resets_at_ms;
 
 	if (!limit || !remaining || !reset || parse_int64(limit, 1, INT32_MAX, &n_limit) < 0 ||
 	    parse_int64(remaining, 0, INT32_MAX, &n_remaining) < 0 ||
@@ -85,13 +87,22 @@ void budget_told(struct budget *budget, int64_t now_ms, const char *limit, const
 		return;
 	}
 
-	/* Replies overtake each other: within one window the least is the truth. */
-	if (budget->told && now_ms < budget->resets_at_ms)
-		n_remaining = MIN(n_remaining, budget->remaining);
+	resets_at_ms = now_ms + reset_s * 1000;
+	if (budget->told && now_ms < budget->resets_at_ms) {
+		/* One of the window before, overtaken by one of this. */
+		if (resets_at_ms < budget->resets_at_ms - WINDOW_SLACK_MS)
+			return;
+
+		/* Replies overtake each other: within one window the least is the truth. */
+		if (resets_at_ms <= budget->resets_at_ms + WINDOW_SLACK_MS) {
+			n_remaining = MIN(n_remaining, budget->remaining);
+			resets_at_ms = MIN(resets_at_ms, budget->resets_at_ms);
+		}
+	}
 	budget->told = true;
 	budget->limit = n_limit;
 	budget->remaining = n_remaining;
-	budget->resets_at_ms = now_ms + reset_s * 1000;
+	budget->resets_at_ms = resets_at_ms;
 }
 
 void budget_refused(struct budget *budget, int64_t now_ms, int64_t retry_after_ms)

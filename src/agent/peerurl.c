@@ -54,6 +54,16 @@ static bool is_refused_ipv6(const struct in6_addr *address)
 	       (b[0] & 0xfe) == 0xfc;
 }
 
+/* "localhost" and all below it are this host (RFC 6761 6.3). */
+static bool is_local(const char *host)
+{
+	static const char name[] = "localhost";
+	size_t len = strlen(host), name_len = sizeof(name) - 1;
+
+	return len >= name_len && strcmp(host + len - name_len, name) == 0 &&
+	       (len == name_len || host[len - name_len - 1] == '.');
+}
+
 static bool is_invented(const char *host)
 {
 	return strcmp(host, "host.docker.internal") == 0 ||
@@ -71,7 +81,7 @@ static bool host_is_usable(const char *host)
 	if (inet_pton(AF_INET6, host, &six) == 1)
 		return !is_refused_ipv6(&six);
 
-	return host[0] && strcmp(host, "localhost") != 0 && !is_invented(host);
+	return host[0] && !is_local(host) && !is_invented(host);
 }
 
 bool peer_url_is_usable(const char *url)
@@ -93,6 +103,9 @@ bool peer_url_is_usable(const char *url)
 		len = strcspn(++at, "]%");
 	else
 		len = strcspn(at, ":/");
+	/* "localhost." is that name too. */
+	while (len && at[len - 1] == '.')
+		len--;
 	if (len >= sizeof(host))
 		return false;
 

@@ -115,6 +115,11 @@ static void poll_on_timer(struct timer *timer)
 	workspace_poll_now(container_of(timer, struct workspace, poll_timer));
 }
 
+void workspace_refresh_hushed(struct workspace *workspace, const struct error *err)
+{
+	refresh_settle(workspace, REFRESH_BEAT, err);
+}
+
 /* The first poll falls somewhere in the interval, so that a fleet does not ask in step. */
 void workspace_watch(struct workspace *workspace)
 {

@@ -160,6 +160,8 @@ void workspace_event(struct workspace *workspace, enum lifecycle_event event,
 	}
 
 	workspace_act(workspace, step.actions);
+	if (step.actions & LIFECYCLE_HUSH)
+		workspace_refresh_hushed(workspace, &reason);
 	if (!workspace_is_joining(workspace))
 		workspace_refresh_joined(workspace, &reason);
 	if (step.next != before)

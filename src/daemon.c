@@ -513,7 +513,7 @@ static void daemon_serve(struct daemon *daemon)
 {
 	daemon_start_watching(daemon);
 	if (!secret_locked())
-		agent_warn(daemon->agent, "memory_not_locked", "", AGENT_WARNING,
+		agent_warn(&daemon->agent->context, "memory_not_locked", "", AGENT_WARNING,
 			   "tokens and secrets may be swapped to disk: raise LimitMEMLOCK");
 
 	daemon->running = true;

@@ -31,7 +31,7 @@ static void round_end(struct round *round)
 	struct once *once = round->once;
 
 	if (--once->left == 0)
-		loop_stop(once->agent->loop);
+		loop_stop(once->agent->context.loop);
 }
 
 static void round_on_done(struct waiter *waiter, const struct error *err)
@@ -52,7 +52,7 @@ static void round_on_done(struct waiter *waiter, const struct error *err)
 static void once_interrupt(struct once *once)
 {
 	once->interrupted = true;
-	loop_stop(once->agent->loop);
+	loop_stop(once->agent->context.loop);
 }
 
 static void once_on_sigterm(struct loop_signal *signal)
@@ -136,10 +136,10 @@ int once_run(struct agent *agent)
 		return DAEMON_FAILED;
 	}
 
-	loop_signal_start(&once.sigterm, agent->loop, SIGTERM, once_on_sigterm);
-	loop_signal_start(&once.sigint, agent->loop, SIGINT, once_on_sigint);
+	loop_signal_start(&once.sigterm, agent->context.loop, SIGTERM, once_on_sigterm);
+	loop_signal_start(&once.sigint, agent->context.loop, SIGINT, once_on_sigint);
 	once_begin(&once);
-	loop_run(agent->loop);
+	loop_run(agent->context.loop);
 	status = once_status(&once);
 
 	for (size_t i = 0; i < agent->n_workspaces; i++)

@@ -10,10 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/workspace-private.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "io/host.h"
 
 int agent_new(struct loop *loop, struct http *http, int state_dirfd,
 	      const struct agent_events *events, void *events_data, struct agent **ret,
@@ -25,15 +23,15 @@ int agent_new(struct loop *loop, struct http *http, int state_dirfd,
 	if (!agent)
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory for the agent");
 
-	agent->loop = loop;
-	agent->http = http;
-	agent->state_dirfd = state_dirfd;
-	agent->events = events;
-	agent->events_data = events_data;
+	agent->context.loop = loop;
+	agent->context.http = http;
+	agent->context.state_dirfd = state_dirfd;
+	agent->context.events = events;
+	agent->context.events_data = events_data;
 	list_init(&agent->workspaces);
 	list_init(&agent->platforms);
-	list_init(&agent->warnings);
-	host_id(agent->machine);
+	list_init(&agent->context.warnings);
+	host_id(agent->context.machine);
 	*ret = agent;
 	return 0;
 }
@@ -78,7 +76,7 @@ static int agent_platform(struct agent *agent, const struct platform_settings *s
 		}
 	}
 
-	r = platform_new(agent->loop, agent->http, settings, ret, err);
+	r = platform_new(agent->context.loop, agent->context.http, settings, ret, err);
 	if (r < 0)
 		return r;
 
@@ -111,17 +109,7 @@ static int agent_add(struct agent *agent, const struct workspace_settings *setti
 	if (r < 0)
 		return r;
 
-	return workspace_new(agent, platform, settings, ret, err);
-}
-
-static void agent_unwarn_workspace(struct agent *agent, const char *workspace)
-{
-	list_for_each_safe (node, &agent->warnings) {
-		struct agent_warning *warning = list_entry(node, struct agent_warning, node);
-
-		if (strcmp(warning->workspace, workspace) == 0)
-			agent_unwarn(agent, warning->code, workspace);
-	}
+	return workspace_new(&agent->context, platform, settings, ret, err);
 }
 
 static void agent_remove(struct agent *agent, struct workspace *workspace)
@@ -132,7 +120,7 @@ static void agent_remove(struct agent *agent, struct workspace *workspace)
 	workspace_stop(workspace);
 	workspace_free(workspace);
 	agent->n_workspaces--;
-	agent_unwarn_workspace(agent, name);
+	agent_unwarn_all(&agent->context, name);
 }
 
 void agent_free(struct agent *agent)
@@ -143,8 +131,8 @@ void agent_free(struct agent *agent)
 	while (!list_empty(&agent->workspaces))
 		agent_remove(agent, list_entry(agent->workspaces.next, struct workspace, node));
 	agent_tidy_platforms(agent);
-	while (!list_empty(&agent->warnings))
-		free(list_entry(list_pop(&agent->warnings), struct agent_warning, node));
+	while (!list_empty(&agent->context.warnings))
+		free(list_entry(list_pop(&agent->context.warnings), struct agent_warning, node));
 	free(agent);
 }
 
@@ -360,12 +348,14 @@ int agent_join(struct agent *agent, const struct workspace_settings *settings, c
 	}
 
 	if (token)
-		r = token_store(&workspace->token, agent->state_dirfd, settings, token, err);
+		r = token_store(&workspace->token, agent->context.state_dirfd, settings, token,
+				err);
 	if (r == 0)
-		r = agent->events->save(agent->events_data, settings, err);
+		r = agent->context.events->save(agent->context.events_data, settings, err);
 	if (r < 0) {
 		if (token)
-			(void)token_forget(&workspace->token, agent->state_dirfd, settings, NULL);
+			(void)token_forget(&workspace->token, agent->context.state_dirfd, settings,
+					   NULL);
 		workspace_free(workspace);
 		agent_tidy_platforms(agent);
 		return r;
@@ -383,12 +373,14 @@ int agent_leave(struct agent *agent, struct workspace *workspace, bool forget, s
 	int r;
 
 	if (workspace->settings.joined) {
-		r = agent->events->forget(agent->events_data, workspace->settings.name, err);
+		r = agent->context.events->forget(agent->context.events_data,
+						  workspace->settings.name, err);
 		if (r < 0)
 			return r;
 	}
 	if (forget) {
-		r = token_forget(&workspace->token, agent->state_dirfd, &workspace->settings, err);
+		r = token_forget(&workspace->token, agent->context.state_dirfd,
+				 &workspace->settings, err);
 		if (r < 0)
 			return r;
 	}
@@ -407,7 +399,7 @@ void agent_stop(struct agent *agent)
 
 void agent_wake(struct agent *agent, bool slept)
 {
-	http_drop_connections(agent->http);
+	http_drop_connections(agent->context.http);
 	list_for_each (node, &agent->workspaces)
 		workspace_wake(list_entry(node, struct workspace, node), slept);
 }

@@ -9,20 +9,18 @@
 
 #include <string.h>
 
-#include "agent/agent.h"
-#include "agent/workspace.h"
 #include "platform/registry.h"
 
 #define LATE_MS 1000
 
 static int64_t heartbeat_interval(const struct heartbeat *heartbeat)
 {
-	return heartbeat->workspace->settings.heartbeat_interval_ms;
+	return heartbeat->member->settings->heartbeat_interval_ms;
 }
 
 static void heartbeat_arm(struct heartbeat *heartbeat)
 {
-	int64_t now_ms = loop_now_ms(heartbeat->workspace->agent->loop);
+	int64_t now_ms = loop_now_ms(heartbeat->member->context->loop);
 
 	timer_start(&heartbeat->timer, MAX(heartbeat->due_ms - now_ms, (int64_t)0));
 }
@@ -40,7 +38,7 @@ static int64_t heartbeat_next(const struct heartbeat *heartbeat, int64_t now_ms)
 
 static void heartbeat_record(struct heartbeat *heartbeat, const struct platform_reply *reply)
 {
-	int64_t now_ms = loop_now_ms(heartbeat->workspace->agent->loop);
+	int64_t now_ms = loop_now_ms(heartbeat->member->context->loop);
 
 	if (reply->verdict == PLATFORM_OK) {
 		heartbeat->ok++;
@@ -76,15 +74,15 @@ static void heartbeat_fail(struct heartbeat *heartbeat, const struct error *err)
 
 static void heartbeat_send(struct heartbeat *heartbeat)
 {
-	struct workspace *workspace = heartbeat->workspace;
-	struct report report = reporter_sum(&workspace->reporter);
-	int64_t now_ms = loop_now_ms(workspace->agent->loop);
+	const struct membership *member = heartbeat->member;
+	struct report report = reporter_sum(heartbeat->reporter);
+	int64_t now_ms = loop_now_ms(member->context->loop);
 	struct error err = { 0 };
 	struct registry_beat beat = {
-		.id = workspace->settings.id,
-		.name = workspace->settings.name,
-		.token = workspace->token.text,
-		.uptime_s = (now_ms - workspace->born_ms) / 1000,
+		.id = member->settings->id,
+		.name = member->settings->name,
+		.token = member->token->text,
+		.uptime_s = (now_ms - heartbeat->born_ms) / 1000,
 		.active_tasks = report.active_tasks,
 		.error_rate = report.error_rate,
 		.current_task = report.current_task,
@@ -94,14 +92,14 @@ static void heartbeat_send(struct heartbeat *heartbeat)
 	};
 
 	heartbeat->sent++;
-	if (registry_heartbeat(&heartbeat->call, workspace->platform, &beat, &err) < 0)
+	if (registry_heartbeat(&heartbeat->call, member->platform, &beat, &err) < 0)
 		heartbeat_fail(heartbeat, &err);
 }
 
 static void heartbeat_on_timer(struct timer *timer)
 {
 	struct heartbeat *heartbeat = container_of(timer, struct heartbeat, timer);
-	int64_t now_ms = loop_now_ms(heartbeat->workspace->agent->loop);
+	int64_t now_ms = loop_now_ms(heartbeat->member->context->loop);
 	bool overdue = platform_call_is_running(&heartbeat->call);
 	struct platform_reply silence = { .verdict = PLATFORM_DOWN, .body = "" };
 
@@ -121,7 +119,7 @@ static void heartbeat_on_timer(struct timer *timer)
 		&silence.err, ERROR_UNAVAILABLE, 0,
 		"cannot send the heartbeat of %s: the last one got no answer until this one "
 		"was due",
-		heartbeat->workspace->settings.name);
+		heartbeat->member->settings->name);
 	heartbeat_record(heartbeat, &silence);
 	heartbeat_send(heartbeat);
 	heartbeat->on_reply(heartbeat, &silence);
@@ -136,15 +134,18 @@ static uint64_t mix(uint64_t hash, const char *text)
 	return hash;
 }
 
-void heartbeat_init(struct heartbeat *heartbeat, struct workspace *workspace, heartbeat_fn on_reply)
+void heartbeat_init(struct heartbeat *heartbeat, const struct membership *member,
+		    const struct reporter *reporter, heartbeat_fn on_reply)
 {
 	uint64_t hash =
-		mix(mix(14695981039346656037u, workspace->agent->machine), workspace->settings.id);
+		mix(mix(14695981039346656037u, member->context->machine), member->settings->id);
 
-	*heartbeat = (struct heartbeat){ .workspace = workspace, .on_reply = on_reply };
+	*heartbeat =
+		(struct heartbeat){ .member = member, .reporter = reporter, .on_reply = on_reply };
 	/* The low bits of a product are the poorest: take the high ones. */
 	heartbeat->phase_seed = (uint32_t)(hash >> 32);
-	timer_init(&heartbeat->timer, workspace->agent->loop, heartbeat_on_timer);
+	heartbeat->born_ms = loop_now_ms(member->context->loop);
+	timer_init(&heartbeat->timer, member->context->loop, heartbeat_on_timer);
 	platform_call_init(&heartbeat->call, heartbeat_on_done);
 	backoff_init(&heartbeat->backoff, BACKOFF_FIRST_MS, BACKOFF_CAP_MS, BACKOFF_STEADY_MS);
 }
@@ -157,7 +158,7 @@ void heartbeat_fini(struct heartbeat *heartbeat)
 
 void heartbeat_start(struct heartbeat *heartbeat)
 {
-	int64_t now_ms = loop_now_ms(heartbeat->workspace->agent->loop);
+	int64_t now_ms = loop_now_ms(heartbeat->member->context->loop);
 
 	if (heartbeat->running)
 		return;

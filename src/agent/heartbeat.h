@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/membership.h"
+#include "agent/reporter.h"
 #include "base/backoff.h"
 #include "base/error.h"
 #include "platform/platform.h"
@@ -25,10 +27,10 @@
 struct heartbeat;
 typedef void (*heartbeat_fn)(struct heartbeat *heartbeat, const struct platform_reply *reply);
 
-struct workspace;
-
 struct heartbeat {
-	struct workspace *workspace; /* borrowed */
+	const struct membership *member; /* borrowed */
+	const struct reporter *reporter; /* borrowed: what a beat says */
+	int64_t born_ms;                 /* monotonic: uptime counts from here */
 	struct timer timer;
 	struct platform_call call;
 	bool running;
@@ -44,8 +46,8 @@ struct heartbeat {
 	heartbeat_fn on_reply;
 };
 
-void heartbeat_init(struct heartbeat *heartbeat, struct workspace *workspace,
-		    heartbeat_fn on_reply);
+void heartbeat_init(struct heartbeat *heartbeat, const struct membership *member,
+		    const struct reporter *reporter, heartbeat_fn on_reply);
 void heartbeat_fini(struct heartbeat *heartbeat);
 
 /* On the workspace's phase; the first beat is due within one interval. */

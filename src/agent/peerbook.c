@@ -10,9 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/agent.h"
 #include "agent/peerurl.h"
-#include "agent/workspace.h"
+#include "base/jsontext.h"
 #include "platform/peers.h"
 
 /* One "where is it?" on its way; several may wait for it. */
@@ -133,7 +132,7 @@ static int read_rows(struct peerbook *book, const struct platform_reply *reply,
 
 static void book_adopt(struct peerbook *book, struct reading *reading)
 {
-	struct workspace *workspace = book->workspace;
+	const struct membership *member = book->member;
 	bool first = !book->fetched;
 	bool same = buffer_len(&book->json) == buffer_len(&reading->json) &&
 		    memcmp(buffer_at(&book->json), buffer_at(&reading->json),
@@ -145,12 +144,12 @@ static void book_adopt(struct peerbook *book, struct reading *reading)
 	book->n_peers = reading->n_peers;
 	book->json = reading->json;
 	book->fetched = true;
-	book->fetched_at_ms = loop_now_ms(workspace->agent->loop);
+	book->fetched_at_ms = loop_now_ms(member->context->loop);
 	(void)format_time(book->fetched_at, wall_now_ms());
 	error_keep(&book->last_error, NULL);
 
 	if (!first && !same)
-		workspace->agent->events->on_peers(workspace->agent->events_data, workspace);
+		book->events->on_changed(book);
 	waiters_call(&book->waiters, NULL);
 }
 
@@ -164,7 +163,7 @@ static void book_fail(struct peerbook *book, const struct error *err)
 static void book_read(struct peerbook *book, const struct platform_reply *reply)
 {
 	struct reading reading = { .json = BUFFER_INIT(2 * (size_t)PEERBOOK_ANSWER_MAX) };
-	const char *name = book->workspace->settings.name;
+	const char *name = book->member->settings->name;
 	int count = peers_count(reply);
 	struct error err = { 0 };
 	int r;
@@ -200,7 +199,7 @@ static void book_on_reply(struct platform_call *call, const struct platform_repl
 	}
 
 	if (reply->verdict != PLATFORM_DOWN && reply->verdict != PLATFORM_LIMITED)
-		workspace_doubt(book->workspace);
+		book->events->on_doubt(book);
 	book_fail(book, &reply->err);
 }
 
@@ -208,21 +207,21 @@ static void book_on_reply(struct platform_call *call, const struct platform_repl
 static void book_on_fetch_soon(struct loop_work *work)
 {
 	struct peerbook *book = container_of(work, struct peerbook, fetch_soon);
-	struct workspace *workspace = book->workspace;
+	const struct membership *member = book->member;
 	struct error err = { 0 };
 
 	if (platform_call_is_running(&book->call) || list_empty(&book->waiters))
 		return;
 
-	if (peers_fetch(&book->call, workspace->platform, workspace->settings.id,
-			workspace->settings.name, workspace->token.text, PEERBOOK_ANSWER_MAX,
-			&err) < 0)
+	if (peers_fetch(&book->call, member->platform, member->settings->id, member->settings->name,
+			member->token->text, PEERBOOK_ANSWER_MAX, &err) < 0)
 		book_fail(book, &err);
 }
 
-void peerbook_init(struct peerbook *book, struct workspace *workspace)
+void peerbook_init(struct peerbook *book, const struct membership *member,
+		   const struct peerbook_events *events)
 {
-	*book = (struct peerbook){ .workspace = workspace, .json = BUFFER_INIT(0) };
+	*book = (struct peerbook){ .member = member, .events = events, .json = BUFFER_INIT(0) };
 	list_init(&book->waiters);
 	list_init(&book->discoveries);
 	loop_work_init(&book->fetch_soon, book_on_fetch_soon);
@@ -242,8 +241,7 @@ void peerbook_stop(struct peerbook *book)
 	struct error err = { 0 };
 
 	(void)error_set(&err, ERROR_UNAVAILABLE, 0, "the peers of %s were not asked for: it is %s",
-			book->workspace->settings.name,
-			lifecycle_state_name(book->workspace->state));
+			book->member->settings->name, lifecycle_state_name(*book->member->state));
 	loop_work_cancel(&book->fetch_soon);
 	platform_call_stop(&book->call);
 	while (!list_empty(&book->discoveries))
@@ -261,16 +259,16 @@ void peerbook_fini(struct peerbook *book)
 
 bool peerbook_is_fresh(const struct peerbook *book)
 {
-	const struct workspace *workspace = book->workspace;
+	const struct membership *member = book->member;
 
-	return book->fetched && loop_now_ms(workspace->agent->loop) - book->fetched_at_ms <
-					workspace->settings.url_cache_ttl_ms;
+	return book->fetched && loop_now_ms(member->context->loop) - book->fetched_at_ms <
+					member->settings->url_cache_ttl_ms;
 }
 
 void peerbook_fetch(struct peerbook *book, struct waiter *waiter)
 {
 	list_append(&book->waiters, &waiter->node);
-	loop_defer(book->workspace->agent->loop, &book->fetch_soon);
+	loop_defer(book->member->context->loop, &book->fetch_soon);
 }
 
 struct peer *peerbook_find(struct peerbook *book, const char *id_or_name, struct error *err)
@@ -292,7 +290,7 @@ struct peer *peerbook_find(struct peerbook *book, const char *id_or_name, struct
 		if (found) {
 			(void)error_set(err, ERROR_CONFLICT, 0,
 					"more than one peer of %s is called \"%s\"; give its id",
-					book->workspace->settings.name, quoted);
+					book->member->settings->name, quoted);
 			return NULL;
 		}
 		found = &book->peers[i];
@@ -300,7 +298,7 @@ struct peer *peerbook_find(struct peerbook *book, const char *id_or_name, struct
 
 	if (!found)
 		(void)error_set(err, ERROR_NOT_FOUND, 0, "%s has no peer \"%s\"",
-				book->workspace->settings.name, quoted);
+				book->member->settings->name, quoted);
 	return found;
 }
 
@@ -331,14 +329,14 @@ int peerbook_write(const struct peerbook *book, const char *query, struct buffer
 
 bool peer_is_discovered(const struct peerbook *book, const struct peer *peer)
 {
-	return loop_now_ms(book->workspace->agent->loop) < peer->direct_until_ms;
+	return loop_now_ms(book->member->context->loop) < peer->direct_until_ms;
 }
 
 /* A URL, or the knowledge that there is none. */
 static int discovery_note(struct discovery *discovery, const char *url)
 {
 	struct peerbook *book = discovery->book;
-	const struct workspace *workspace = book->workspace;
+	const struct membership *member = book->member;
 	struct peer *peer = peer_by_id(book, discovery->id);
 	char *copy;
 
@@ -352,7 +350,7 @@ static int discovery_note(struct discovery *discovery, const char *url)
 	free(peer->direct_url);
 	peer->direct_url = copy;
 	peer->direct_until_ms =
-		loop_now_ms(workspace->agent->loop) + workspace->settings.url_cache_ttl_ms;
+		loop_now_ms(member->context->loop) + member->settings->url_cache_ttl_ms;
 	return 0;
 }
 
@@ -371,7 +369,7 @@ static void discovery_on_reply(struct platform_call *call, const struct platform
 		(void)error_set(&err, ERROR_INTERNAL, ENOMEM, "no memory for a peer's URL");
 	}
 	if (reply->verdict == PLATFORM_UNAUTHORIZED || reply->verdict == PLATFORM_STRAY)
-		workspace_doubt(discovery->book->workspace);
+		discovery->book->events->on_doubt(discovery->book);
 
 	discovery_end(discovery, known ? NULL : &err);
 }
@@ -379,7 +377,7 @@ static void discovery_on_reply(struct platform_call *call, const struct platform
 static struct discovery *discovery_begin(struct peerbook *book, const struct peer *peer,
 					 struct error *err)
 {
-	struct workspace *workspace = book->workspace;
+	const struct membership *member = book->member;
 	struct discovery *discovery;
 
 	discovery = calloc(1, sizeof(*discovery));
@@ -392,8 +390,8 @@ static struct discovery *discovery_begin(struct peerbook *book, const struct pee
 	(void)snprintf(discovery->id, sizeof(discovery->id), "%s", peer->id);
 	list_init(&discovery->waiters);
 	platform_call_init(&discovery->call, discovery_on_reply);
-	if (peers_discover(&discovery->call, workspace->platform, workspace->settings.id,
-			   workspace->token.text, peer->id, err) < 0) {
+	if (peers_discover(&discovery->call, member->platform, member->settings->id,
+			   member->token->text, peer->id, err) < 0) {
 		free(discovery);
 		return NULL;
 	}

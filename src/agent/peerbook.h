@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/membership.h"
 #include "agent/waiter.h"
 #include "base/buffer.h"
 #include "base/parse.h"
@@ -19,7 +20,13 @@
 #define PEERBOOK_ANSWER_MAX (8u << 20) /* bytes of the platform's list */
 #define PEERBOOK_PEERS_MAX 20000
 
-struct workspace;
+struct peerbook;
+
+struct peerbook_events {
+	void (*on_changed)(struct peerbook *book);
+	/* The platform refuses us in a way that says more about us than about peers. */
+	void (*on_doubt)(struct peerbook *book);
+};
 
 struct peer {
 	char id[UUID_LEN + 1];
@@ -32,8 +39,9 @@ struct peer {
 };
 
 struct peerbook {
-	struct workspace *workspace; /* borrowed */
-	struct peer *peers;          /* in the platform's order */
+	const struct membership *member;      /* borrowed */
+	const struct peerbook_events *events; /* borrowed */
+	struct peer *peers;                   /* in the platform's order */
 	size_t n_peers;
 	struct buffer json; /* [{...},...] with the members that the local API promises */
 	bool fetched;
@@ -47,7 +55,8 @@ struct peerbook {
 	uint64_t n_fetches, n_failures;
 };
 
-void peerbook_init(struct peerbook *book, struct workspace *workspace);
+void peerbook_init(struct peerbook *book, const struct membership *member,
+		   const struct peerbook_events *events);
 void peerbook_fini(struct peerbook *book);
 void peerbook_stop(struct peerbook *book); /* waiters get unavailable */
 

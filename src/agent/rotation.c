@@ -11,10 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/agent.h"
 #include "agent/messages.h"
 #include "agent/token.h"
-#include "agent/workspace-private.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "platform/state.h"
@@ -22,9 +20,7 @@
 
 static void rotation_end(struct rotation *rotation, const struct error *err)
 {
-	struct workspace *workspace = rotation->workspace;
-
-	workspace->rotation = NULL;
+	rotation->events->on_ended(rotation, rotation->data);
 	platform_call_stop(&rotation->call);
 	waiters_call(&rotation->waiters, err);
 	secret_free(rotation->new_text);
@@ -33,24 +29,24 @@ static void rotation_end(struct rotation *rotation, const struct error *err)
 
 static void rotation_fail(struct rotation *rotation, const struct error *err)
 {
-	struct workspace *workspace = rotation->workspace;
+	const struct membership *member = rotation->member;
 
-	token_drop_unproven(workspace->agent->state_dirfd, &workspace->settings);
-	log_event(LOG_WARNING, workspace->settings.name, "token_kept", NULL,
+	token_drop_unproven(member->context->state_dirfd, member->settings);
+	log_event(LOG_WARNING, member->settings->name, "token_kept", NULL,
 		  "the token was not changed: %s", err->text);
 	rotation_end(rotation, err);
 }
 
 static void rotation_prove(struct rotation *rotation)
 {
-	struct workspace *workspace = rotation->workspace;
-	const struct workspace_settings *settings = &workspace->settings;
+	const struct membership *member = rotation->member;
+	const struct workspace_settings *settings = member->settings;
 	struct error err = { 0 };
 
 	rotation->step = ROTATION_PROVES;
-	if (token_store_unproven(workspace->agent->state_dirfd, settings, rotation->new_text,
-				 &err) < 0 ||
-	    state_get(&rotation->call, workspace->platform, settings->id, settings->name,
+	if (token_store_unproven(member->context->state_dirfd, settings, rotation->new_text, &err) <
+		    0 ||
+	    state_get(&rotation->call, member->platform, settings->id, settings->name,
 		      rotation->new_text, &err) < 0)
 		rotation_fail(rotation, &err);
 }
@@ -74,37 +70,36 @@ static void on_minted(struct rotation *rotation, const struct platform_reply *re
 
 static void rotation_revoke_old(struct rotation *rotation)
 {
-	struct workspace *workspace = rotation->workspace;
+	const struct membership *member = rotation->member;
 	struct error err = { 0 };
 
 	rotation->step = ROTATION_LISTS;
-	if (tokens_list(&rotation->call, workspace->platform, workspace->settings.id,
-			rotation->new_text, &err) < 0)
+	if (tokens_list(&rotation->call, member->platform, member->settings->id, rotation->new_text,
+			&err) < 0)
 		rotation_end(rotation, NULL);
 }
 
 static void on_proven(struct rotation *rotation, const struct platform_reply *reply)
 {
-	struct workspace *workspace = rotation->workspace;
-	int dirfd = workspace->agent->state_dirfd;
+	const struct membership *member = rotation->member;
+	int dirfd = member->context->state_dirfd;
 	struct error err = reply->err;
 	struct state_answer answer;
 	int r = -EACCES;
 
 	if (reply->verdict == PLATFORM_OK)
-		r = state_parse(reply, workspace->settings.id, &answer, &err);
+		r = state_parse(reply, member->settings->id, &answer, &err);
 	if (r == 0)
-		r = token_store(&workspace->token, dirfd, &workspace->settings, rotation->new_text,
-				&err);
+		r = token_store(rotation->token, dirfd, member->settings, rotation->new_text, &err);
 	if (r < 0) {
 		rotation_fail(rotation, &err);
 		return;
 	}
 
-	token_drop_unproven(dirfd, &workspace->settings);
-	log_event(LOG_NOTICE, workspace->settings.name, "token_changed", MESSAGE_TOKEN_CHANGED,
+	token_drop_unproven(dirfd, member->settings);
+	log_event(LOG_NOTICE, member->settings->name, "token_changed", MESSAGE_TOKEN_CHANGED,
 		  "the token was changed");
-	workspace_event(workspace, LIFECYCLE_TOKEN, NULL);
+	rotation->events->on_switched(rotation, rotation->data);
 
 	if (rotation->minted && rotation->old_prefix[0])
 		rotation_revoke_old(rotation);
@@ -114,14 +109,14 @@ static void on_proven(struct rotation *rotation, const struct platform_reply *re
 
 static void rotation_leave_old(struct rotation *rotation, const char *why)
 {
-	log_event(LOG_WARNING, rotation->workspace->settings.name, "token_left", NULL,
+	log_event(LOG_WARNING, rotation->member->settings->name, "token_left", NULL,
 		  "the old token (%s...) was not revoked: %s", rotation->old_prefix, why);
 	rotation_end(rotation, NULL);
 }
 
 static void on_listed(struct rotation *rotation, const struct platform_reply *reply)
 {
-	struct workspace *workspace = rotation->workspace;
+	const struct membership *member = rotation->member;
 	char token_id[UUID_LEN + 1];
 	struct error err = { 0 };
 
@@ -135,7 +130,7 @@ static void on_listed(struct rotation *rotation, const struct platform_reply *re
 	}
 
 	rotation->step = ROTATION_REVOKES;
-	if (tokens_revoke(&rotation->call, workspace->platform, workspace->settings.id,
+	if (tokens_revoke(&rotation->call, member->platform, member->settings->id,
 			  rotation->new_text, token_id, &err) < 0)
 		rotation_leave_old(rotation, err.text);
 }
@@ -172,31 +167,23 @@ static void rotation_on_reply(struct platform_call *call, const struct platform_
 static void rotation_on_begin(struct loop_work *work)
 {
 	struct rotation *rotation = container_of(work, struct rotation, begin);
-	struct workspace *workspace = rotation->workspace;
+	const struct membership *member = rotation->member;
 	struct error err = { 0 };
 
 	if (rotation->new_text) {
 		rotation_prove(rotation);
 		return;
 	}
-	if (tokens_mint(&rotation->call, workspace->platform, workspace->settings.id,
-			workspace->token.text, &err) < 0)
+	if (tokens_mint(&rotation->call, member->platform, member->settings->id,
+			member->token->text, &err) < 0)
 		rotation_fail(rotation, &err);
 }
 
-int rotation_begin(struct workspace *workspace, const char *given, size_t given_len,
-		   struct waiter *waiter, struct error *err)
+int rotation_new(const struct membership *member, struct token *token, const char *given,
+		 size_t given_len, const struct rotation_events *events, void *data,
+		 struct rotation **ret, struct error *err)
 {
 	struct rotation *rotation;
-
-	if (workspace->rotation)
-		return error_set(err, ERROR_CONFLICT, EBUSY,
-				 "the token of %s is being changed already; wait for that",
-				 workspace->settings.name);
-	if (!given && !workspace->token.text)
-		return error_set(err, ERROR_UNAUTHORIZED, ENOENT,
-				 "%s has no token to rotate; give it one with token.set",
-				 workspace->settings.name);
 
 	rotation = calloc(1, sizeof(*rotation));
 	if (rotation && given)
@@ -206,17 +193,18 @@ int rotation_begin(struct workspace *workspace, const char *given, size_t given_
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory to change a token");
 	}
 
-	rotation->workspace = workspace;
+	rotation->member = member;
+	rotation->token = token;
+	rotation->events = events;
+	rotation->data = data;
 	rotation->minted = !given;
 	rotation->step = ROTATION_MINTS;
-	(void)token_prefix(&workspace->token, rotation->old_prefix);
+	(void)token_prefix(token, rotation->old_prefix);
 	list_init(&rotation->waiters);
 	platform_call_init(&rotation->call, rotation_on_reply);
 	loop_work_init(&rotation->begin, rotation_on_begin);
-	loop_defer(workspace->agent->loop, &rotation->begin);
-	if (waiter)
-		list_append(&rotation->waiters, &waiter->node);
-	workspace->rotation = rotation;
+	loop_defer(member->context->loop, &rotation->begin);
+	*ret = rotation;
 	return 0;
 }
 
@@ -228,8 +216,13 @@ void rotation_free(struct rotation *rotation)
 		return;
 
 	(void)error_set(&err, ERROR_CANCELLED, 0, "the token of %s was not changed: it is %s",
-			rotation->workspace->settings.name,
-			lifecycle_state_name(rotation->workspace->state));
+			rotation->member->settings->name,
+			lifecycle_state_name(*rotation->member->state));
 	loop_work_cancel(&rotation->begin);
 	rotation_end(rotation, &err);
+}
+
+void rotation_wait(struct rotation *rotation, struct waiter *waiter)
+{
+	list_append(&rotation->waiters, &waiter->node);
 }

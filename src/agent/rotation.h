@@ -9,11 +9,18 @@
 
 #include <stdbool.h>
 
+#include "agent/membership.h"
+#include "agent/token.h"
 #include "agent/waiter.h"
 #include "base/parse.h"
 #include "platform/platform.h"
 
-struct workspace;
+struct rotation;
+
+struct rotation_events {
+	void (*on_switched)(struct rotation *rotation, void *data); /* the new token is in use */
+	void (*on_ended)(struct rotation *rotation, void *data);    /* it frees itself after this */
+};
 
 enum rotation_step {
 	ROTATION_MINTS,
@@ -23,7 +30,10 @@ enum rotation_step {
 };
 
 struct rotation {
-	struct workspace *workspace; /* borrowed */
+	const struct membership *member;      /* borrowed */
+	struct token *token;                  /* borrowed: the one to change */
+	const struct rotation_events *events; /* borrowed */
+	void *data;
 	enum rotation_step step;
 	bool minted; /* by us: then the old one is revoked in the end */
 	struct platform_call call;
@@ -33,11 +43,11 @@ struct rotation {
 	struct list waiters;
 };
 
-/*
- * Mints a token, or takes the one given; the waiter may be NULL. ERROR_CONFLICT
- * while another change is under way.
- */
-int rotation_begin(struct workspace *workspace, const char *given, size_t given_len,
-		   struct waiter *waiter, struct error *err);
-/* Its waiters get cancelled; the workspace's field becomes NULL. */
+/* Mints a token, or proves the one given (NULL: mint). Begins in the next turn. */
+int rotation_new(const struct membership *member, struct token *token, const char *given,
+		 size_t given_len, const struct rotation_events *events, void *data,
+		 struct rotation **ret, struct error *err);
+/* Breaks it off: waiters get cancelled. Takes NULL. */
 void rotation_free(struct rotation *rotation);
+
+void rotation_wait(struct rotation *rotation, struct waiter *waiter);

@@ -11,8 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent/agent.h"
-#include "agent/workspace.h"
+#include "agent/heartbeat.h"
 #include "base/secret.h"
 #include "platform/secrets.h"
 
@@ -183,15 +182,15 @@ static void vault_adopt(struct vault *vault, struct bundle *bundle)
 	vault->n_entries = bundle->n_entries;
 	vault->fetched = true;
 	vault->failing = false;
-	vault->fetched_at_ms = loop_now_ms(vault->workspace->agent->loop);
+	vault->fetched_at_ms = loop_now_ms(vault->member->context->loop);
 	(void)format_time(vault->fetched_at, wall_now_ms());
 	error_keep(&vault->last_error, NULL);
 }
 
 static void vault_arm(struct vault *vault, bool good)
 {
-	int64_t interval = vault->workspace->settings.secrets_refresh_interval_ms;
-	int64_t now_ms = loop_now_ms(vault->workspace->agent->loop);
+	int64_t interval = vault->member->settings->secrets_refresh_interval_ms;
+	int64_t now_ms = loop_now_ms(vault->member->context->loop);
 	int64_t delay = interval;
 
 	if (good)
@@ -205,13 +204,13 @@ static void vault_arm(struct vault *vault, bool good)
 
 static void vault_warn(struct vault *vault)
 {
-	struct workspace *workspace = vault->workspace;
+	const struct membership *member = vault->member;
 
 	if (!vault->fetched)
 		return;
 
-	agent_warn(workspace->agent, "secrets_stale", workspace->settings.name, AGENT_WARNING,
-		   "the secrets of %s are those of %s: %s", workspace->settings.name,
+	agent_warn(member->context, "secrets_stale", member->settings->name, AGENT_WARNING,
+		   "the secrets of %s are those of %s: %s", member->settings->name,
 		   vault->fetched_at,
 		   vault->last_error ? vault->last_error->text : "out of memory");
 }
@@ -229,18 +228,17 @@ static void vault_fail(struct vault *vault, const struct error *err)
 static void vault_accept(struct vault *vault, struct bundle *bundle)
 {
 	AUTO(buffer_fini) struct buffer changed = BUFFER_INIT(VAULT_BUNDLE_MAX);
-	struct workspace *workspace = vault->workspace;
+	const struct membership *member = vault->member;
 	bool first = !vault->fetched;
 
 	if (!first)
 		bundle_compare(vault, bundle, &changed);
 	vault_adopt(vault, bundle);
 	vault_arm(vault, true);
-	agent_unwarn(workspace->agent, "secrets_stale", workspace->settings.name);
+	agent_unwarn(member->context, "secrets_stale", member->settings->name);
 
 	if (buffer_len(&changed))
-		workspace->agent->events->on_secrets(workspace->agent->events_data, workspace,
-						     buffer_at(&changed), buffer_len(&changed));
+		vault->events->on_changed(vault, buffer_at(&changed), buffer_len(&changed));
 	waiters_call(&vault->waiters, NULL);
 }
 
@@ -274,7 +272,7 @@ static void vault_on_reply(struct platform_call *call, const struct platform_rep
 	if (reply->verdict != PLATFORM_OK) {
 		describe_failed_keys(reply, &err);
 		if (reply->verdict != PLATFORM_DOWN && reply->verdict != PLATFORM_LIMITED)
-			workspace_doubt(vault->workspace);
+			vault->events->on_doubt(vault);
 		vault_fail(vault, &err);
 		return;
 	}
@@ -287,7 +285,7 @@ static void vault_on_reply(struct platform_call *call, const struct platform_rep
 					? "no memory for the secrets of %s"
 					: "the secrets of %s came in a form that is not theirs "
 					  "and were not taken",
-				vault->workspace->settings.name);
+				vault->member->settings->name);
 		vault_fail(vault, &err);
 		return;
 	}
@@ -298,11 +296,11 @@ static void vault_on_reply(struct platform_call *call, const struct platform_rep
 
 static void vault_request(struct vault *vault, enum platform_class class)
 {
-	struct workspace *workspace = vault->workspace;
+	const struct membership *member = vault->member;
 	struct error err = { 0 };
 
-	if (secrets_fetch(&vault->call, workspace->platform, workspace->settings.id,
-			  workspace->settings.name, workspace->token.text, VAULT_BUNDLE_MAX, class,
+	if (secrets_fetch(&vault->call, member->platform, member->settings->id,
+			  member->settings->name, member->token->text, VAULT_BUNDLE_MAX, class,
 			  &err) < 0)
 		vault_fail(vault, &err);
 }
@@ -324,11 +322,12 @@ static void vault_on_fetch_soon(struct loop_work *work)
 		vault_request(vault, PLATFORM_FOREGROUND);
 }
 
-void vault_init(struct vault *vault, struct workspace *workspace)
+void vault_init(struct vault *vault, const struct membership *member,
+		const struct vault_events *events)
 {
-	*vault = (struct vault){ .workspace = workspace };
+	*vault = (struct vault){ .member = member, .events = events };
 	list_init(&vault->waiters);
-	timer_init(&vault->refresh, workspace->agent->loop, vault_on_refresh);
+	timer_init(&vault->refresh, member->context->loop, vault_on_refresh);
 	loop_work_init(&vault->fetch_soon, vault_on_fetch_soon);
 	platform_call_init(&vault->call, vault_on_reply);
 	backoff_init(&vault->backoff, BACKOFF_FIRST_MS, BACKOFF_CAP_MS, BACKOFF_STEADY_MS);
@@ -361,8 +360,8 @@ void vault_stop(struct vault *vault)
 		return;
 
 	(void)error_set(&err, ERROR_UNAVAILABLE, 0, "the secrets of %s were not fetched: %s is %s",
-			vault->workspace->settings.name, vault->workspace->settings.name,
-			lifecycle_state_name(vault->workspace->state));
+			vault->member->settings->name, vault->member->settings->name,
+			lifecycle_state_name(*vault->member->state));
 	waiters_call(&vault->waiters, &err);
 }
 
@@ -375,7 +374,7 @@ void vault_wipe(struct vault *vault)
 
 static int64_t vault_age(const struct vault *vault)
 {
-	return loop_now_ms(vault->workspace->agent->loop) - vault->fetched_at_ms;
+	return loop_now_ms(vault->member->context->loop) - vault->fetched_at_ms;
 }
 
 bool vault_is_fresh(const struct vault *vault, int64_t max_age_ms)
@@ -383,7 +382,7 @@ bool vault_is_fresh(const struct vault *vault, int64_t max_age_ms)
 	if (!vault->fetched || vault->failing || !vault->refreshing)
 		return false;
 
-	if (max_age_ms < 0 && vault->workspace->settings.secrets_refresh_interval_ms)
+	if (max_age_ms < 0 && vault->member->settings->secrets_refresh_interval_ms)
 		return true;
 
 	return vault_age(vault) <= (max_age_ms < 0 ? ON_DEMAND_AGE_MS : max_age_ms);
@@ -391,8 +390,7 @@ bool vault_is_fresh(const struct vault *vault, int64_t max_age_ms)
 
 bool vault_may_serve_stale(const struct vault *vault)
 {
-	return vault->fetched &&
-	       vault_age(vault) <= vault->workspace->settings.secrets_max_stale_ms;
+	return vault->fetched && vault_age(vault) <= vault->member->settings->secrets_max_stale_ms;
 }
 
 bool vault_is_stale(const struct vault *vault)
@@ -404,7 +402,7 @@ void vault_fetch(struct vault *vault, struct waiter *waiter)
 {
 	list_append(&vault->waiters, &waiter->node);
 	if (!platform_call_is_running(&vault->call))
-		loop_defer(vault->workspace->agent->loop, &vault->fetch_soon);
+		loop_defer(vault->member->context->loop, &vault->fetch_soon);
 }
 
 const struct vault_entry *vault_find(const struct vault *vault, const char *key, size_t len)

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/membership.h"
 #include "agent/waiter.h"
 #include "base/backoff.h"
 #include "base/jsontext.h"
@@ -23,7 +24,14 @@
 
 #define VAULT_BUNDLE_MAX (4u << 20) /* bytes of one answer */
 
-struct workspace;
+struct vault;
+
+struct vault_events {
+	/* changed: a JSON array of names; borrowed */
+	void (*on_changed)(struct vault *vault, const char *changed, size_t len);
+	/* The platform refuses us in a way that says more about us than about secrets. */
+	void (*on_doubt)(struct vault *vault);
+};
 
 /* One secret, as JSON text that can be served as it stands. */
 struct vault_entry {
@@ -32,8 +40,9 @@ struct vault_entry {
 };
 
 struct vault {
-	struct workspace *workspace; /* borrowed */
-	char *bundle;                /* secret memory: {"KEY":"value",...}, keys sorted, unique */
+	const struct membership *member;   /* borrowed */
+	const struct vault_events *events; /* borrowed */
+	char *bundle; /* secret memory: {"KEY":"value",...}, keys sorted, unique */
 	size_t bundle_len;
 	struct vault_entry *entries; /* sorted by key's decoded bytes */
 	size_t n_entries;
@@ -51,7 +60,8 @@ struct vault {
 	uint64_t n_fetches, n_failures;
 };
 
-void vault_init(struct vault *vault, struct workspace *workspace);
+void vault_init(struct vault *vault, const struct membership *member,
+		const struct vault_events *events);
 void vault_fini(struct vault *vault);
 
 /* Background refreshing on (fetches at once when nothing was fetched yet), or off. */

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/agent.h"
 #include "agent/workspace-private.h"
 #include "base/log.h"
 
@@ -30,7 +29,7 @@ static bool workspace_reread_token(struct workspace *workspace)
 		return false;
 
 	workspace->token_reread = true;
-	if (token_load(&other, workspace->agent->state_dirfd, &workspace->settings,
+	if (token_load(&other, workspace->context->state_dirfd, &workspace->settings,
 		       workspace->token.text, &err) < 0) {
 		log_event(LOG_WARNING, workspace->settings.name, "token_unreadable", NULL, "%s",
 			  err.text);
@@ -86,19 +85,19 @@ static void workspace_save_token(struct workspace *workspace)
 	struct error err = { 0 };
 	const char *name = workspace->settings.name;
 
-	if (token_store(&workspace->token, workspace->agent->state_dirfd, &workspace->settings,
+	if (token_store(&workspace->token, workspace->context->state_dirfd, &workspace->settings,
 			workspace->token.text, &err) < 0)
 		return;
 
 	workspace->token_unsaved = false;
-	agent_unwarn(workspace->agent, "token_not_saved", name);
+	agent_unwarn(workspace->context, "token_not_saved", name);
 }
 
 void workspace_proved(struct workspace *workspace)
 {
 	workspace->failures = 0;
 	workspace->token_reread = false;
-	workspace->last_answer_ms = loop_now_ms(workspace->agent->loop);
+	workspace->last_answer_ms = loop_now_ms(workspace->context->loop);
 	if (workspace->token_unsaved)
 		workspace_save_token(workspace);
 	if (!workspace->features.probed && workspace->platform->probed) {

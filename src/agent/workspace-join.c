@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/agent.h"
 #include "agent/messages.h"
 #include "agent/workspace-private.h"
 #include "base/log.h"
@@ -40,7 +39,7 @@ static void join_end(struct workspace *workspace, enum lifecycle_event event,
 
 	workspace->step = WORKSPACE_RESTS;
 	if (good)
-		backoff_succeeded(&workspace->join_backoff, loop_now_ms(workspace->agent->loop));
+		backoff_succeeded(&workspace->join_backoff, loop_now_ms(workspace->context->loop));
 	workspace_event(workspace, event, why);
 	if (good && workspace->step == WORKSPACE_RESTS)
 		join_probe(workspace);
@@ -182,11 +181,11 @@ static void on_checked(struct workspace *workspace, const struct platform_reply 
 /* The only copy of a token: on disk before anything else is done with it. */
 static void join_keep_token(struct workspace *workspace, char *minted)
 {
-	struct agent *agent = workspace->agent;
+	struct agent_context *context = workspace->context;
 	const char *name = workspace->settings.name;
 	struct error err = { 0 };
 
-	if (token_store(&workspace->token, agent->state_dirfd, &workspace->settings, minted,
+	if (token_store(&workspace->token, context->state_dirfd, &workspace->settings, minted,
 			&err) == 0) {
 		secret_free(minted);
 		log_event(LOG_NOTICE, name, "token_stored", MESSAGE_TOKEN_CHANGED,
@@ -200,7 +199,7 @@ static void join_keep_token(struct workspace *workspace, char *minted)
 		LOG_CRIT, name, "token_not_saved", MESSAGE_TOKEN_NOT_SAVED,
 		"the token that the platform gave is in memory only, and lost when the daemon stops: %s",
 		err.text);
-	agent_warn(agent, "token_not_saved", name, AGENT_CRITICAL,
+	agent_warn(context, "token_not_saved", name, AGENT_CRITICAL,
 		   "the token of %s is in memory only: %s", name, err.text);
 }
 
@@ -218,7 +217,7 @@ static void on_registered(struct workspace *workspace, const struct platform_rep
 	/* A token for one who has one: ours is dead, or we are. It is proven before it is believed.
 	 */
 	if (minted && workspace->token.text) {
-		if (rotation_begin(workspace, minted, strlen(minted), NULL, &err) < 0)
+		if (workspace_change_token(workspace, minted, strlen(minted), NULL, &err) < 0)
 			log_event(LOG_WARNING, workspace->settings.name, "token_kept", NULL, "%s",
 				  err.text);
 		secret_free(minted);
@@ -432,7 +431,7 @@ static int join_find_token(struct workspace *workspace, struct error *err)
 	if (workspace->token.text)
 		return 0;
 
-	return token_load(&workspace->token, workspace->agent->state_dirfd, &workspace->settings,
+	return token_load(&workspace->token, workspace->context->state_dirfd, &workspace->settings,
 			  NULL, err);
 }
 
@@ -457,7 +456,7 @@ void workspace_begin_join(struct workspace *workspace)
 void workspace_plan_join(struct workspace *workspace, int64_t after_ms)
 {
 	workspace_stop_join(workspace);
-	workspace->next_attempt_ms = loop_now_ms(workspace->agent->loop) + after_ms;
+	workspace->next_attempt_ms = loop_now_ms(workspace->context->loop) + after_ms;
 	timer_start(&workspace->join_timer, after_ms);
 }
 
@@ -481,7 +480,7 @@ static void join_on_timer(struct timer *timer)
 
 void workspace_join_init(struct workspace *workspace)
 {
-	timer_init(&workspace->join_timer, workspace->agent->loop, join_on_timer);
+	timer_init(&workspace->join_timer, workspace->context->loop, join_on_timer);
 	platform_call_init(&workspace->join_call, join_on_reply);
 	backoff_init(&workspace->join_backoff, BACKOFF_FIRST_MS, BACKOFF_CAP_MS, BACKOFF_STEADY_MS);
 }

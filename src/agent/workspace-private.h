@@ -4,8 +4,7 @@
 /*
  * What the files of a workspace share: the driver (workspace.c), the joining
  * sequence (workspace-join.c), watching (workspace-watch.c) and reading
- * evidence (workspace-evidence.c). Nobody else includes this but rotation.c,
- * which tells the driver of a new token.
+ * evidence (workspace-evidence.c). Nobody else includes this.
  */
 
 #include "agent/workspace.h"
@@ -56,6 +55,10 @@ void workspace_refresh_joined(struct workspace *workspace, const struct error *e
 void workspace_refresh_hushed(struct workspace *workspace, const struct error *err);
 /* All that wait for a refresh are told why there is none. */
 void workspace_refresh_drop(struct workspace *workspace, const struct error *err);
+
+/* Mints, or proves what is given; the waiter may be NULL. ERROR_CONFLICT while another is. */
+int workspace_change_token(struct workspace *workspace, const char *given, size_t len,
+			   struct waiter *waiter, struct error *err);
 
 /* U(0.5, 1.5) * ms */
 int64_t workspace_jitter(int64_t ms);

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent/agent.h"
 #include "agent/workspace-private.h"
 
 enum refresh_part {
@@ -76,7 +75,7 @@ static void poll_read(struct workspace *workspace, const struct state_answer *an
 static void poll_on_reply(struct platform_call *call, const struct platform_reply *reply)
 {
 	struct workspace *workspace = container_of(call, struct workspace, poll_call);
-	int64_t now_ms = loop_now_ms(workspace->agent->loop);
+	int64_t now_ms = loop_now_ms(workspace->context->loop);
 	struct platform_reply bad = *reply;
 	struct state_answer answer;
 
@@ -142,7 +141,7 @@ void workspace_unwatch(struct workspace *workspace)
 
 static void beat_on_reply(struct heartbeat *heartbeat, const struct platform_reply *reply)
 {
-	struct workspace *workspace = heartbeat->workspace;
+	struct workspace *workspace = container_of(heartbeat, struct workspace, heartbeat);
 
 	if (workspace->step == WORKSPACE_BEATS) {
 		workspace_join_beat(workspace, reply);
@@ -154,7 +153,7 @@ static void beat_on_reply(struct heartbeat *heartbeat, const struct platform_rep
 		/* It does not prove the token (a deleted workspace gets a 200 too), only the
 		 * platform. */
 		workspace->failures = 0;
-		workspace->last_answer_ms = loop_now_ms(workspace->agent->loop);
+		workspace->last_answer_ms = loop_now_ms(workspace->context->loop);
 		return;
 	}
 	/* What the joining sequence is about to find out needs no second opinion. */
@@ -164,10 +163,11 @@ static void beat_on_reply(struct heartbeat *heartbeat, const struct platform_rep
 
 void workspace_watch_init(struct workspace *workspace)
 {
-	timer_init(&workspace->poll_timer, workspace->agent->loop, poll_on_timer);
+	timer_init(&workspace->poll_timer, workspace->context->loop, poll_on_timer);
 	platform_call_init(&workspace->poll_call, poll_on_reply);
 	backoff_init(&workspace->poll_backoff, BACKOFF_FIRST_MS, BACKOFF_CAP_MS, BACKOFF_STEADY_MS);
-	heartbeat_init(&workspace->heartbeat, workspace, beat_on_reply);
+	heartbeat_init(&workspace->heartbeat, &workspace->membership, &workspace->reporter,
+		       beat_on_reply);
 	list_init(&workspace->refresh_waiters);
 }
 

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/agent.h"
 #include "agent/messages.h"
 #include "agent/workspace-private.h"
 #include "base/log.h"
@@ -66,11 +65,11 @@ static void workspace_mark(struct workspace *workspace, enum lifecycle_state bef
 
 	for (size_t i = 0; i < ARRAY_LEN(marked); i++)
 		if (before == marked[i])
-			agent_unwarn(workspace->agent, lifecycle_state_name(before), name);
+			agent_unwarn(workspace->context, lifecycle_state_name(before), name);
 
 	for (size_t i = 0; i < ARRAY_LEN(marked); i++)
 		if (workspace->state == marked[i])
-			agent_warn(workspace->agent, lifecycle_state_name(workspace->state), name,
+			agent_warn(workspace->context, lifecycle_state_name(workspace->state), name,
 				   workspace->state == LIFECYCLE_UNREACHABLE ? AGENT_WARNING
 									     : AGENT_CRITICAL,
 				   "%s is %s: %s", name, lifecycle_state_name(workspace->state),
@@ -126,16 +125,16 @@ static void workspace_act(struct workspace *workspace, unsigned actions)
 
 static void workspace_tell(struct workspace *workspace, enum lifecycle_state before)
 {
-	struct agent *agent = workspace->agent;
+	struct agent_context *context = workspace->context;
 
-	agent->events->on_state(agent->events_data, workspace, before);
+	context->events->on_state(context->events_data, workspace, before);
 	if (before == LIFECYCLE_JOINING)
-		loop_defer(agent->loop, &workspace->joined_soon);
+		loop_defer(context->loop, &workspace->joined_soon);
 	if (workspace->state == LIFECYCLE_PAUSED && workspace->settings.on_pause == WORKSPACE_EXIT)
-		agent->events->on_exit(agent->events_data, workspace, 10);
+		context->events->on_exit(context->events_data, workspace, 10);
 	if (workspace->state == LIFECYCLE_REMOVED &&
 	    workspace->settings.on_delete == WORKSPACE_EXIT)
-		agent->events->on_exit(agent->events_data, workspace, 11);
+		context->events->on_exit(context->events_data, workspace, 11);
 }
 
 void workspace_event(struct workspace *workspace, enum lifecycle_event event,
@@ -150,7 +149,7 @@ void workspace_event(struct workspace *workspace, enum lifecycle_event event,
 
 	if (step.next != before) {
 		workspace->state = step.next;
-		workspace->state_since_ms = loop_now_ms(workspace->agent->loop);
+		workspace->state_since_ms = loop_now_ms(workspace->context->loop);
 		workspace->state_since_wall_ms = wall_now_ms();
 		workspace_log_change(workspace, before, &reason);
 		workspace_mark(workspace, before, &reason);
@@ -180,7 +179,7 @@ void workspace_await_join(struct workspace *workspace, struct waiter *waiter)
 {
 	list_append(&workspace->join_waiters, &waiter->node);
 	if (workspace->state != LIFECYCLE_JOINING)
-		loop_defer(workspace->agent->loop, &workspace->joined_soon);
+		loop_defer(workspace->context->loop, &workspace->joined_soon);
 }
 
 static void card_on_reply(struct platform_call *call, const struct platform_reply *reply)
@@ -196,7 +195,7 @@ static void card_on_reply(struct platform_call *call, const struct platform_repl
 static int workspace_keep_card(struct workspace *workspace, const char *card, size_t len,
 			       struct error *err)
 {
-	struct agent *agent = workspace->agent;
+	struct agent_context *context = workspace->context;
 	char *before = workspace->settings.agent_card;
 	char *copy;
 	int r;
@@ -207,7 +206,7 @@ static int workspace_keep_card(struct workspace *workspace, const char *card, si
 
 	workspace->settings.agent_card = copy;
 	if (workspace->settings.joined) {
-		r = agent->events->save(agent->events_data, &workspace->settings, err);
+		r = context->events->save(context->events_data, &workspace->settings, err);
 		if (r < 0) {
 			workspace->settings.agent_card = before;
 			free(copy);
@@ -245,6 +244,37 @@ int workspace_update_card(struct workspace *workspace, const char *card, size_t 
 	return 0;
 }
 
+static void rotation_on_switched(struct rotation *rotation, void *data)
+{
+	workspace_event(data, LIFECYCLE_TOKEN, NULL);
+}
+
+static void rotation_on_ended(struct rotation *rotation, void *data)
+{
+	struct workspace *workspace = data;
+
+	workspace->rotation = NULL;
+}
+
+int workspace_change_token(struct workspace *workspace, const char *given, size_t len,
+			   struct waiter *waiter, struct error *err)
+{
+	static const struct rotation_events rotation_events = { rotation_on_switched,
+								rotation_on_ended };
+	int r;
+
+	if (workspace->rotation)
+		return error_set(err, ERROR_CONFLICT, EBUSY,
+				 "the token of %s is being changed already; wait for that",
+				 workspace->settings.name);
+
+	r = rotation_new(&workspace->membership, &workspace->token, given, len, &rotation_events,
+			 workspace, &workspace->rotation, err);
+	if (r == 0 && waiter)
+		rotation_wait(workspace->rotation, waiter);
+	return r;
+}
+
 int workspace_set_token(struct workspace *workspace, const char *text, size_t len,
 			struct waiter *waiter, struct error *err)
 {
@@ -257,7 +287,7 @@ int workspace_set_token(struct workspace *workspace, const char *text, size_t le
 	if (workspace->state == LIFECYCLE_REMOVED || workspace->state == LIFECYCLE_LEAVING)
 		return workspace_may_call(workspace, err);
 
-	return rotation_begin(workspace, text, len, waiter, err);
+	return workspace_change_token(workspace, text, len, waiter, err);
 }
 
 int workspace_rotate_token(struct workspace *workspace, struct waiter *waiter, struct error *err)
@@ -268,7 +298,7 @@ int workspace_rotate_token(struct workspace *workspace, struct waiter *waiter, s
 	if (r < 0)
 		return r;
 
-	return rotation_begin(workspace, NULL, 0, waiter, err);
+	return workspace_change_token(workspace, NULL, 0, waiter, err);
 }
 
 int workspace_may_call(const struct workspace *workspace, struct error *err)
@@ -335,14 +365,14 @@ int64_t workspace_next_attempt_wall_ms(const struct workspace *workspace)
 	if (!workspace->next_attempt_ms)
 		return 0;
 
-	return wall_now_ms() + workspace->next_attempt_ms - loop_now_ms(workspace->agent->loop);
+	return wall_now_ms() + workspace->next_attempt_ms - loop_now_ms(workspace->context->loop);
 }
 
 void workspace_report_changed(struct workspace *workspace)
 {
-	struct agent *agent = workspace->agent;
+	struct agent_context *context = workspace->context;
 
-	agent->events->on_report(agent->events_data, workspace);
+	context->events->on_report(context->events_data, workspace);
 }
 
 bool workspace_can_adjust(const struct workspace *workspace,
@@ -396,8 +426,45 @@ void workspace_adjust(struct workspace *workspace, const struct workspace_settin
 		workspace_restart_timers(workspace);
 }
 
+static void vault_on_changed(struct vault *vault, const char *changed, size_t len)
+{
+	struct workspace *workspace = container_of(vault, struct workspace, vault);
+	struct agent_context *context = workspace->context;
+
+	context->events->on_secrets(context->events_data, workspace, changed, len);
+}
+
+static void vault_on_doubt(struct vault *vault)
+{
+	workspace_doubt(container_of(vault, struct workspace, vault));
+}
+
+static const struct vault_events vault_events = { vault_on_changed, vault_on_doubt };
+
+static void book_on_changed(struct peerbook *book)
+{
+	struct workspace *workspace = container_of(book, struct workspace, peerbook);
+	struct agent_context *context = workspace->context;
+
+	context->events->on_peers(context->events_data, workspace);
+}
+
+static void book_on_doubt(struct peerbook *book)
+{
+	workspace_doubt(container_of(book, struct workspace, peerbook));
+}
+
+static const struct peerbook_events book_events = { book_on_changed, book_on_doubt };
+
 static void workspace_init(struct workspace *workspace)
 {
+	workspace->membership = (struct membership){
+		.context = workspace->context,
+		.platform = workspace->platform,
+		.settings = &workspace->settings,
+		.token = &workspace->token,
+		.state = &workspace->state,
+	};
 	list_init(&workspace->node);
 	list_init(&workspace->card_waiters);
 	list_init(&workspace->join_waiters);
@@ -405,16 +472,16 @@ static void workspace_init(struct workspace *workspace)
 	platform_call_init(&workspace->card_call, card_on_reply);
 	workspace_join_init(workspace);
 	workspace_watch_init(workspace);
-	vault_init(&workspace->vault, workspace);
-	peerbook_init(&workspace->peerbook, workspace);
+	vault_init(&workspace->vault, &workspace->membership, &vault_events);
+	peerbook_init(&workspace->peerbook, &workspace->membership, &book_events);
 	reporter_init(&workspace->reporter);
 	workspace->state = LIFECYCLE_JOINING;
-	workspace->born_ms = loop_now_ms(workspace->agent->loop);
+	workspace->born_ms = loop_now_ms(workspace->context->loop);
 	workspace->state_since_ms = workspace->born_ms;
 	workspace->state_since_wall_ms = wall_now_ms();
 }
 
-int workspace_new(struct agent *agent, struct platform *platform,
+int workspace_new(struct agent_context *context, struct platform *platform,
 		  const struct workspace_settings *settings, struct workspace **ret,
 		  struct error *err)
 {
@@ -429,7 +496,7 @@ int workspace_new(struct agent *agent, struct platform *platform,
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory for a workspace");
 	}
 
-	workspace->agent = agent;
+	workspace->context = context;
 	workspace->platform = platform;
 	workspace_init(workspace);
 	*ret = workspace;
@@ -460,7 +527,7 @@ void workspace_free(struct workspace *workspace)
 void workspace_start(struct workspace *workspace)
 {
 	workspace->started = true;
-	token_drop_unproven(workspace->agent->state_dirfd, &workspace->settings);
+	token_drop_unproven(workspace->context->state_dirfd, &workspace->settings);
 	workspace_plan_join(workspace, 0);
 }
 

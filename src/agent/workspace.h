@@ -9,8 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/context.h"
 #include "agent/heartbeat.h"
 #include "agent/lifecycle.h"
+#include "agent/membership.h"
 #include "agent/peerbook.h"
 #include "agent/reporter.h"
 #include "agent/rotation.h"
@@ -23,8 +25,6 @@
 #include "platform/registry.h"
 
 #define WORKSPACE_STATUS_MAX 40 /* of the platform's own word for our status */
-
-struct agent;
 
 /* What was learnt about this platform. */
 struct workspace_features {
@@ -47,10 +47,11 @@ enum workspace_step {
 };
 
 struct workspace {
-	struct list node;          /* in the agent's list, sorted by name */
-	struct agent *agent;       /* borrowed */
-	struct platform *platform; /* borrowed */
+	struct list node;              /* in the agent's list, sorted by name */
+	struct agent_context *context; /* borrowed */
+	struct platform *platform;     /* borrowed */
 	struct workspace_settings settings;
+	struct membership membership; /* lent to the parts below */
 
 	bool started;
 	enum lifecycle_state state;
@@ -89,7 +90,7 @@ struct workspace {
 	uint64_t n_polls_ok, n_polls_failed, n_registers;
 };
 
-int workspace_new(struct agent *agent, struct platform *platform,
+int workspace_new(struct agent_context *context, struct platform *platform,
 		  const struct workspace_settings *settings, struct workspace **ret,
 		  struct error *err);
 void workspace_free(struct workspace *workspace);

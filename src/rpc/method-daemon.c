@@ -44,7 +44,7 @@ static const char *state_of(const struct hub *hub)
 	if (hub->stopping)
 		return "stopping";
 
-	return agent_has_warnings(hub->host.agent) ? "degraded" : "running";
+	return agent_has_warnings(&hub->host.agent->context) ? "degraded" : "running";
 }
 
 static int daemon_status(struct call *call, struct error *err)

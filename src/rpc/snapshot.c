@@ -58,7 +58,7 @@ static void write_peerbook(struct buffer *out, const struct workspace *workspace
 static void write_warnings(struct buffer *out, const char *only, const struct agent *agent)
 {
 	writer_open(out, "warnings", '[');
-	list_for_each (node, &agent->warnings) {
+	list_for_each (node, &agent->context.warnings) {
 		const struct agent_warning *warning = list_entry(node, struct agent_warning, node);
 
 		if (is_about(only, warning->workspace))

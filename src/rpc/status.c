@@ -72,7 +72,7 @@ void status_write_report(struct buffer *out, const char *name, const struct work
 void status_write_workspace(struct buffer *out, const char *name, const struct workspace *workspace)
 {
 	const char *platform_status = workspace->platform_status;
-	int64_t uptime_ms = loop_now_ms(workspace->agent->loop) - workspace->born_ms;
+	int64_t uptime_ms = loop_now_ms(workspace->context->loop) - workspace->born_ms;
 
 	writer_open(out, name, '{');
 	writer_text(out, "id", workspace->settings.id);
@@ -115,7 +115,7 @@ void status_write_workspaces(struct buffer *out, const char *name, const struct 
 void status_write_warnings(struct buffer *out, const char *name, const struct agent *agent)
 {
 	writer_open(out, name, '[');
-	list_for_each (node, &agent->warnings)
+	list_for_each (node, &agent->context.warnings)
 		status_write_warning(out, NULL, list_entry(node, struct agent_warning, node));
 	writer_close(out, ']');
 }

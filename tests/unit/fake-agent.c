@@ -15,10 +15,10 @@ struct fake fake;
 
 void fake_init(struct loop *loop, const struct agent_events *events, void *data)
 {
-	fake = (struct fake){ .agent = { .loop = loop, .events = events, .events_data = data } };
+	fake = (struct fake){ .agent = { .context = { .loop = loop, .events = events, .events_data = data } } };
 	list_init(&fake.agent.workspaces);
 	list_init(&fake.agent.platforms);
-	list_init(&fake.agent.warnings);
+	list_init(&fake.agent.context.warnings);
 	list_init(&fake.waiters);
 }
 
@@ -69,16 +69,14 @@ struct workspace *fake_add(const char *name, const char *id, const char *bundle)
 	CHECK_INT(workspace_settings_init(&workspace->settings), 0);
 	(void)snprintf(workspace->settings.name, sizeof(workspace->settings.name), "%s", name);
 	(void)snprintf(workspace->settings.id, sizeof(workspace->settings.id), "%s", id);
-	workspace->agent = &fake.agent;
+	workspace->context = &fake.agent.context;
 	workspace->state = LIFECYCLE_ONLINE;
-	workspace->born_ms = loop_now_ms(fake.agent.loop);
+	workspace->born_ms = loop_now_ms(fake.agent.context.loop);
 	list_init(&workspace->join_waiters);
 	reporter_init(&workspace->reporter);
-	workspace->vault.workspace = workspace;
 	list_init(&workspace->vault.waiters);
 	if (bundle)
 		fake_set_bundle(workspace, bundle);
-	workspace->peerbook.workspace = workspace;
 	list_init(&workspace->peerbook.waiters);
 	buffer_init(&workspace->peerbook.json, 1 << 24);
 	list_append(&fake.agent.workspaces, &workspace->node);
@@ -91,7 +89,7 @@ void fake_set_state(struct workspace *workspace, enum lifecycle_state state)
 	enum lifecycle_state before = workspace->state;
 
 	workspace->state = state;
-	fake.agent.events->on_state(fake.agent.events_data, workspace, before);
+	fake.agent.context.events->on_state(fake.agent.context.events_data, workspace, before);
 }
 
 void fake_set_peers(struct workspace *workspace, const char *peers)
@@ -176,9 +174,9 @@ int agent_leave(struct agent *agent, struct workspace *workspace, bool forget, s
 	return 0;
 }
 
-bool agent_has_warnings(const struct agent *agent)
+bool agent_has_warnings(const struct agent_context *context)
 {
-	return !list_empty(&agent->warnings);
+	return !list_empty(&context->warnings);
 }
 
 void agent_write_metrics(const struct agent *agent, struct buffer *out)
@@ -238,7 +236,7 @@ int workspace_rotate_token(struct workspace *workspace, struct waiter *waiter, s
 
 void workspace_report_changed(struct workspace *workspace)
 {
-	fake.agent.events->on_report(fake.agent.events_data, workspace);
+	fake.agent.context.events->on_report(fake.agent.context.events_data, workspace);
 }
 
 int64_t workspace_next_attempt_wall_ms(const struct workspace *workspace)
@@ -315,7 +313,7 @@ int peerbook_write(const struct peerbook *book, const char *query, struct buffer
 
 bool peer_is_discovered(const struct peerbook *book, const struct peer *peer)
 {
-	return peer->direct_until_ms > loop_now_ms(fake.agent.loop);
+	return peer->direct_until_ms > loop_now_ms(fake.agent.context.loop);
 }
 
 int peerbook_discover(struct peerbook *book, struct peer *peer, struct waiter *waiter,

@@ -7,14 +7,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/agent.h"
+#include "agent/context.h"
 #include "agent/messages.h"
 #include "base/log.h"
 
-static struct agent_warning *warning_find(const struct agent *agent, const char *code,
+static struct agent_warning *warning_find(const struct agent_context *context, const char *code,
 					  const char *workspace)
 {
-	list_for_each (node, &agent->warnings) {
+	list_for_each (node, &context->warnings) {
 		struct agent_warning *warning = list_entry(node, struct agent_warning, node);
 
 		if (strcmp(warning->code, code) == 0 && strcmp(warning->workspace, workspace) == 0)
@@ -24,10 +24,10 @@ static struct agent_warning *warning_find(const struct agent *agent, const char 
 	return NULL;
 }
 
-void agent_warn(struct agent *agent, const char *code, const char *workspace,
+void agent_warn(struct agent_context *context, const char *code, const char *workspace,
 		enum agent_warning_severity severity, const char *format, ...)
 {
-	struct agent_warning *warning = warning_find(agent, code, workspace);
+	struct agent_warning *warning = warning_find(context, code, workspace);
 	bool raised = !warning;
 	va_list args;
 
@@ -48,16 +48,16 @@ void agent_warn(struct agent *agent, const char *code, const char *workspace,
 	(void)snprintf(warning->code, sizeof(warning->code), "%s", code);
 	(void)snprintf(warning->workspace, sizeof(warning->workspace), "%s", workspace);
 	warning->since_wall_ms = wall_now_ms();
-	list_append(&agent->warnings, &warning->node);
+	list_append(&context->warnings, &warning->node);
 	log_event(severity == AGENT_CRITICAL ? LOG_ERR : LOG_WARNING,
 		  workspace[0] ? workspace : NULL, "warning_raised", MESSAGE_WARNING, "%s",
 		  warning->text);
-	agent->events->on_warning(agent->events_data, warning, true);
+	context->events->on_warning(context->events_data, warning, true);
 }
 
-void agent_unwarn(struct agent *agent, const char *code, const char *workspace)
+void agent_unwarn(struct agent_context *context, const char *code, const char *workspace)
 {
-	struct agent_warning *warning = warning_find(agent, code, workspace);
+	struct agent_warning *warning = warning_find(context, code, workspace);
 
 	if (!warning)
 		return;
@@ -65,11 +65,21 @@ void agent_unwarn(struct agent *agent, const char *code, const char *workspace)
 	list_remove(&warning->node);
 	log_event(LOG_INFO, workspace[0] ? workspace : NULL, "warning_gone", NULL, "mended: %s",
 		  warning->code);
-	agent->events->on_warning(agent->events_data, warning, false);
+	context->events->on_warning(context->events_data, warning, false);
 	free(warning);
 }
 
-bool agent_has_warnings(const struct agent *agent)
+void agent_unwarn_all(struct agent_context *context, const char *workspace)
 {
-	return !list_empty(&agent->warnings);
+	list_for_each_safe (node, &context->warnings) {
+		struct agent_warning *warning = list_entry(node, struct agent_warning, node);
+
+		if (strcmp(warning->workspace, workspace) == 0)
+			agent_unwarn(context, warning->code, workspace);
+	}
+}
+
+bool agent_has_warnings(const struct agent_context *context)
+{
+	return !list_empty(&context->warnings);
 }

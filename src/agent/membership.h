@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * What a workspace lends to its parts: whom they belong to on the platform, and
+ * how it is. The parts know no workspace; their news goes up through callbacks.
+ */
+
+#include "agent/context.h"
+#include "agent/lifecycle.h"
+#include "agent/settings.h"
+#include "agent/token.h"
+#include "platform/platform.h"
+
+struct membership {
+	struct agent_context *context;
+	struct platform *platform;
+	const struct workspace_settings *settings;
+	const struct token *token;
+	const enum lifecycle_state *state;
+};

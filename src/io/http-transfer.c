@@ -52,7 +52,6 @@ static const struct {
 	{ CURLOPT_TCP_KEEPALIVE, 1 },
 	{ CURLOPT_TCP_KEEPIDLE, HTTP_PROBE_S },
 	{ CURLOPT_TCP_KEEPINTVL, HTTP_PROBE_S },
-	{ CURLOPT_BUFFERSIZE, 16384 },
 	{ CURLOPT_MAXAGE_CONN, HTTP_CONNECTION_REST_S },
 	{ CURLOPT_MAXLIFETIME_CONN, HTTP_CONNECTION_LIFE_S },
 	{ CURLOPT_DNS_CACHE_TIMEOUT, HTTP_DNS_CACHE_S },
@@ -344,7 +343,8 @@ static bool http_set_spec(struct http_transfer *transfer, const struct http_spec
 	CURL *easy = transfer->easy;
 	/* curl counts in int, and takes no connect timeout of 0 for one. */
 	int64_t all_ms = MIN(spec->timeout_ms, (int64_t)INT_MAX - HTTP_BACKSTOP_MS);
-	int64_t connect_ms = spec->connect_timeout_ms ? spec->connect_timeout_ms : all_ms;
+	int64_t connect_ms =
+		spec->connect_timeout_ms ? spec->connect_timeout_ms : all_ms + HTTP_BACKSTOP_MS;
 	bool failed = false;
 
 	failed |= curl_easy_setopt(easy, CURLOPT_CURLU, transfer->url);

@@ -25,7 +25,8 @@ struct http_transfer {
 	struct list node;             /* for the owner */
 	struct timer deadline;
 	int64_t began_ms;
-	CURLcode code; /* what curl says of the end */
+	CURLcode code;  /* what curl says of the end */
+	bool succeeded; /* as far as curl knows: it can be used again */
 
 	CURL *easy;                     /* owned, as are all that follow */
 	CURLU *url;                     /* parsed once, for us and for curl */

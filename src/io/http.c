@@ -42,9 +42,13 @@ static struct http_transfer *http_request_detach(struct http_request *request)
 	return transfer;
 }
 
+/*
+ * One that failed or was stopped is not used again: curl leaves some of those
+ * half cleaned up, and refuses options that it takes of a new one.
+ */
 static void http_recycle(struct http *http, struct http_transfer *transfer)
 {
-	if (http->n_spare == HTTP_SPARE) {
+	if (!transfer->succeeded || http->n_spare == HTTP_SPARE) {
 		http_transfer_free(transfer);
 		return;
 	}
@@ -115,6 +119,7 @@ static void http_on_curl_done(CURL *easy, CURLcode code)
 
 	(void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
 	transfer->code = code;
+	transfer->succeeded = code == CURLE_OK;
 	http_end(transfer->request->http, transfer);
 }
 

@@ -5,7 +5,11 @@
  */
 #include "io/http.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "lib/test.h"
 #include "loopback.h"
@@ -180,6 +184,52 @@ TEST(a_request_that_ended_at_its_deadline_does_not_end_again)
 	tear_down();
 }
 
+/* A listener that takes no more: who connects waits until it gives up. */
+static int open_full(struct server *server, int *ret_filler)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(server->address);
+
+	server->address = (struct sockaddr_in){ .sin_family = AF_INET };
+	server->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	CHECK_INT(bind(fd, (struct sockaddr *)&server->address, len), 0);
+	CHECK_INT(getsockname(fd, (struct sockaddr *)&server->address, &len), 0);
+	CHECK_INT(listen(fd, 0), 0);
+	(void)snprintf(server->url, sizeof(server->url), "http://127.0.0.1:%u/path",
+		       ntohs(server->address.sin_port));
+	*ret_filler = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CHECK_INT(connect(*ret_filler, (struct sockaddr *)&server->address, len), 0);
+	return fd;
+}
+
+TEST(a_request_that_ended_while_connecting_hinders_no_later_one)
+{
+	struct probe probe = { 0 };
+	struct server full;
+	struct http_spec spec;
+	int fd, filler;
+
+	set_up();
+	SERVER(server, { OK_REPLY });
+	fd = open_full(&full, &filler);
+	spec = spec_for(&full);
+	for (int i = 0; i < 4; i++) {
+		/* By our deadline, and by curl's. */
+		spec.timeout_ms = i % 2 ? 20000 : 30;
+		spec.connect_timeout_ms = i % 2 ? 30 : 0;
+		probe_start(&probe, &spec);
+		finish();
+		CHECK_INT(probe.result.outcome, HTTP_TIMED_OUT);
+		CHECK(!probe.result.sent);
+		CHECK_INT(!strcmp(probe.why, "not connected in time"), i % 2 == 0);
+		fetch(&probe, &server);
+		CHECK_INT(probe.result.status, 200);
+	}
+	CHECK_INT(close(fd) | close(filler), 0);
+	server_close(&server);
+	tear_down();
+}
+
 TEST(one_connection_serves_many_requests)
 {
 	struct probe probe = { 0 };
@@ -216,28 +266,77 @@ TEST(an_origin_gets_six_connections_and_no_more)
 	tear_down();
 }
 
-TEST(those_that_wait_go_on_when_others_are_stopped_or_time_out)
+static struct probe queue[30];
+
+static void stop_some_of_queue(struct server *server)
 {
-	static struct probe probes[30];
+	if (server->n_requests != HTTP_ORIGIN_CONNECTIONS)
+		return;
+
+	/* The first six are at the server, the others wait. */
+	stop_probe(&queue[0]);
+	stop_probe(&queue[3]);
+	stop_probe(&queue[10]);
+	stop_probe(&queue[29]);
+	server_release(server);
+}
+
+TEST(those_that_wait_go_on_when_others_are_stopped)
+{
+	struct probe again = { 0 };
 	struct http_spec spec;
 
 	set_up();
-	SERVER(server, { NULL }, { NULL }, { NULL }, { OK_REPLY });
+	SERVER(server, { OK_REPLY });
+	server.holds = true;
+	server.on_request = stop_some_of_queue;
 	spec = spec_for(&server);
-	for (size_t i = 0; i < ARRAY_LEN(probes); i++) {
-		/* The first three get no reply. */
-		spec.timeout_ms = i < 3 ? 50 : 20000;
-		probe_start(&probes[i], &spec);
-	}
-	stop_probe(&probes[10]);
-	stop_probe(&probes[4]);
+	for (size_t i = 0; i < ARRAY_LEN(queue); i++)
+		probe_start(&queue[i], &spec);
 	finish();
-	for (size_t i = 0; i < ARRAY_LEN(probes); i++) {
-		CHECK_INT(probes[i].n_calls, i != 4 && i != 10);
-		if (probes[i].n_calls && i >= 3)
-			CHECK_INT(probes[i].result.status, 200);
+	for (size_t i = 0; i < ARRAY_LEN(queue); i++) {
+		bool was_stopped = i == 0 || i == 3 || i == 10 || i == 29;
+
+		CHECK_INT(queue[i].n_calls, !was_stopped);
+		CHECK_INT(queue[i].result.status, was_stopped ? 0 : 200);
 	}
-	CHECK(server.most_open <= HTTP_ORIGIN_CONNECTIONS + 3);
+	/* Nothing that was stopped hinders a later one. */
+	for (int i = 0; i < 20; i++) {
+		fetch(&again, &server);
+		CHECK_INT(again.result.status, 200);
+	}
+	server_close(&server);
+	tear_down();
+}
+
+static void release_for_last(struct server *server)
+{
+	if (strncmp(server->request, "GET /path/last ", 15) == 0)
+		server_release(server);
+}
+
+TEST(those_that_wait_go_on_when_others_time_out)
+{
+	struct probe slow[HTTP_ORIGIN_CONNECTIONS] = { 0 }, last = { 0 };
+	struct http_spec spec;
+	char url[80];
+
+	set_up();
+	SERVER(server, { OK_REPLY });
+	server.holds = true;
+	server.on_request = release_for_last;
+	spec = spec_for(&server);
+	spec.timeout_ms = 100;
+	for (size_t i = 0; i < ARRAY_LEN(slow); i++)
+		probe_start(&slow[i], &spec);
+	(void)snprintf(url, sizeof(url), "%s/last", server.url);
+	spec.url = url;
+	spec.timeout_ms = 20000;
+	probe_start(&last, &spec);
+	finish();
+	for (size_t i = 0; i < ARRAY_LEN(slow); i++)
+		CHECK_INT(slow[i].result.outcome, HTTP_TIMED_OUT);
+	CHECK_INT(last.result.status, 200);
 	server_close(&server);
 	tear_down();
 }

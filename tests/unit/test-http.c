@@ -285,34 +285,43 @@ TEST(a_request_ends_at_its_deadline)
 	set_up();
 	SERVER(server, { NULL });
 	spec = spec_for(&server);
-	spec.timeout_ms = 50;
-	probe_start(&probe, &spec);
-	finish();
-	CHECK_INT(probe.result.outcome, HTTP_TIMED_OUT);
-	CHECK(probe.result.sent);
-	CHECK(probe.result.elapsed_ms >= 50);
-	CHECK_TEXT(probe.why, "no whole reply in time");
+	/* On a slow day the first of these come before anything was sent. */
+	for (spec.timeout_ms = 50; !probe.result.sent; spec.timeout_ms *= 2) {
+		probe_start(&probe, &spec);
+		finish();
+		CHECK_INT(probe.result.outcome, HTTP_TIMED_OUT);
+		CHECK(probe.result.elapsed_ms >= spec.timeout_ms);
+		CHECK_TEXT(probe.why,
+			   probe.result.sent ? "no whole reply in time" : "not connected in time");
+		CHECK(spec.timeout_ms < 10000);
+	}
 	server_close(&server);
 	tear_down();
 }
 
 TEST(a_request_that_waits_for_a_connection_ends_at_its_deadline_unsent)
 {
-	struct probe probes[HTTP_ORIGIN_CONNECTIONS + 1] = { 0 };
+	struct probe probes[HTTP_ORIGIN_CONNECTIONS] = { 0 }, late = { 0 };
 	struct http_spec spec;
 
 	set_up();
-	SERVER(server, { NULL });
+	SERVER(server, { OK_REPLY });
+	server.holds = true;
 	spec = spec_for(&server);
-	spec.timeout_ms = 80;
 	for (size_t i = 0; i < ARRAY_LEN(probes); i++)
 		probe_start(&probes[i], &spec);
+	while (server.n_requests < HTTP_ORIGIN_CONNECTIONS)
+		turn();
+	spec.timeout_ms = 50;
+	probe_start(&late, &spec);
+	while (!late.n_calls)
+		turn();
+	CHECK_INT(late.result.outcome, HTTP_TIMED_OUT);
+	CHECK(!late.result.sent);
+	CHECK_TEXT(late.why, "not connected in time");
+	server_release(&server);
 	finish();
-	for (size_t i = 0; i < ARRAY_LEN(probes); i++) {
-		CHECK_INT(probes[i].result.outcome, HTTP_TIMED_OUT);
-		CHECK_INT(probes[i].result.sent, i < HTTP_ORIGIN_CONNECTIONS);
-	}
-	CHECK_TEXT(probes[HTTP_ORIGIN_CONNECTIONS].why, "not connected in time");
+	CHECK_INT(probes[0].result.status, 200);
 	server_close(&server);
 	tear_down();
 }
@@ -494,38 +503,47 @@ TEST(an_unknown_name_is_unresolved)
 	tear_down();
 }
 
+static unsigned count_resolving(void)
+{
+	return __atomic_load_n(&n_resolving, __ATOMIC_SEQ_CST);
+}
+
 TEST(a_slow_name_server_does_not_stop_the_loop)
 {
-	struct probe slow[2] = { 0 }, quick = { 0 };
-	struct http_spec spec = { .method = "GET", .url = "https://slow.test/", .timeout_ms = 50 };
+	struct probe slow = { 0 }, quick = { 0 };
+	struct http_spec spec = { .method = "GET", .url = "https://slow.test/" }, quick_spec;
 
-	(void)alarm(20); /* or a failure would last for ever */
+	(void)alarm(60); /* or a failure would last for ever */
 	CHECK_INT(sem_init(&released, 0, 0), 0);
 	set_up();
 	SERVER(server, { OK_REPLY });
-	probe_start(&slow[0], &spec);
-	probe_start(&slow[1], &spec);
-	probe_start(&quick, &(struct http_spec){ .method = "GET",
-						 .url = server.url,
-						 .max_body = 1000,
-						 .timeout_ms = 20000,
-						 .allow_http = true });
-	finish();
-	CHECK_INT(quick.result.status, 200);
-	CHECK_INT(slow[0].result.outcome, HTTP_TIMED_OUT);
-	CHECK_INT(slow[1].result.outcome, HTTP_TIMED_OUT);
-	CHECK(!slow[0].result.sent);
 
-	/* One that is stopped does not wait for it either, nor does the end of all. */
-	spec.timeout_ms = 20000;
-	probe_start(&slow[0], &spec);
-	n_waiting = 0;
-	while (__atomic_load_n(&n_resolving, __ATOMIC_SEQ_CST) < 3)
+	/* Others go on, and stopping does not wait. */
+	spec.timeout_ms = 50000;
+	probe_start(&slow, &spec);
+	while (count_resolving() < 1)
 		turn();
-	http_request_stop(&slow[0].request);
+	n_waiting = 0;
+	http_request_stop(&slow.request);
+	probe_start(&slow, &spec);
+	quick_spec = spec_for(&server);
+	probe_start(&quick, &quick_spec);
+	while (!quick.n_calls)
+		turn();
+	CHECK_INT(quick.result.status, 200);
+	http_request_stop(&slow.request);
+	n_waiting = 0;
+
+	/* Nor does a deadline, nor the end of it all. */
+	for (spec.timeout_ms = 50; count_resolving() < 3; spec.timeout_ms *= 2) {
+		probe_start(&slow, &spec);
+		finish();
+		CHECK_INT(slow.result.outcome, HTTP_TIMED_OUT);
+		CHECK(!slow.result.sent);
+	}
 	server_close(&server);
 	tear_down();
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 20; i++)
 		CHECK_INT(sem_post(&released), 0);
 }
 
@@ -554,7 +572,7 @@ TEST(two_time_outs_in_one_turn_end_a_request_once)
 
 static void check_cloexec(struct server *server)
 {
-	struct sockaddr_in peer;
+	struct sockaddr_in peer = { 0 };
 	unsigned n = 0;
 
 	for (int fd = 0; fd < 100; fd++) {

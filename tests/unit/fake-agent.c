@@ -15,7 +15,9 @@ struct fake fake;
 
 void fake_init(struct loop *loop, const struct agent_events *events, void *data)
 {
-	fake = (struct fake){ .agent = { .context = { .loop = loop, .events = events, .events_data = data } } };
+	fake = (struct fake){
+		.agent = { .context = { .loop = loop, .events = events, .events_data = data } }
+	};
 	list_init(&fake.agent.workspaces);
 	list_init(&fake.agent.platforms);
 	list_init(&fake.agent.context.warnings);
@@ -275,9 +277,9 @@ void vault_fetch(struct vault *vault, struct waiter *waiter)
 
 const struct vault_entry *vault_find(const struct vault *vault, const char *key, size_t len)
 {
-	CHECK_INT(strlen(key), len);
+	CHECK(key[len] == '\0');
 	for (size_t i = 0; i < vault->n_entries; i++)
-		if (json_text_equals(vault->entries[i].key, key))
+		if (strlen(key) == len && json_text_equals(vault->entries[i].key, key))
 			return &vault->entries[i];
 
 	return NULL;

@@ -168,7 +168,7 @@ class Daemon:
         except subprocess.TimeoutExpired:
             raise self.failure(f"it still runs after {timeout} s") from None
         self._reader.join()
-        self._disconnect()
+        self.disconnect()
         self.process = None
         return status
 
@@ -246,7 +246,8 @@ class Daemon:
             self._client = self.connect()
         return self._client
 
-    def _disconnect(self) -> None:
+    def disconnect(self) -> None:
+        """Closes all connections, which cancels what they have called."""
         self._client = None
         while self._clients:
             self._clients.pop().close()

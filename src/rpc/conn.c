@@ -74,6 +74,7 @@ static void send_answers(struct conn *conn)
 /* Decides, from how things are now, what happens next. */
 static void settle(struct conn *conn)
 {
+	bool stopping = conn->caller.hub->stopping;
 	bool stuffed, reading;
 
 	if (!conn->caller.leaving)
@@ -90,8 +91,9 @@ static void settle(struct conn *conn)
 	if (has_more(conn) && !stuffed)
 		loop_defer(conn->stream.loop, &conn->more);
 
-	reading = !conn->ended && !stuffed &&
-		  (!has_more(conn) || buffer_len(&conn->stream.in) < CONN_IN_HIGH);
+	/* While the daemon stops, reading is only how a client that goes is noticed. */
+	reading = stopping || (!conn->ended && !stuffed &&
+			       (!has_more(conn) || buffer_len(&conn->stream.in) < CONN_IN_HIGH));
 	if (reading != conn->stream.reading)
 		stream_read(&conn->stream, reading);
 }
@@ -198,6 +200,11 @@ static void on_more(struct loop_work *work)
 static void on_input(struct stream *stream)
 {
 	struct conn *conn = conn_of_stream(stream);
+
+	if (conn->caller.hub->stopping) {
+		buffer_reset(&stream->in);
+		return;
+	}
 
 	conn->hungry = false;
 	if (!list_empty(&conn->more.node))
@@ -371,7 +378,6 @@ void conn_stop(struct conn *conn)
 	conn->ended = true;
 	conn->hungry = true;
 	list_remove(&conn->partial);
-	stream_read(&conn->stream, false);
 	settle(conn);
 }
 

@@ -411,10 +411,10 @@ const struct vault_entry *vault_find(const struct vault *vault, const char *key,
 		const struct vault_entry *entry = &vault->entries[i];
 
 		/* Most keys have no escapes, and compare as they stand. */
-		if (entry->key.len == len + 2 && memcmp(entry->key.at + 1, key, len) == 0)
-			return entry;
-		if (memchr(entry->key.at, '\\', entry->key.len) &&
-		    json_text_equals(entry->key, key))
+		bool escaped = memchr(entry->key.at, '\\', entry->key.len);
+
+		if (escaped ? json_text_equals(entry->key, key)
+			    : entry->key.len == len + 2 && memcmp(entry->key.at + 1, key, len) == 0)
 			return entry;
 	}
 

@@ -157,7 +157,7 @@ static int too_big(const char *name, size_t max, struct error *err)
 static int read_text(int fd, const char *name, size_t room, char *text, size_t *ret_len,
 		     struct error *err)
 {
-	size_t len;
+	size_t len = 0;
 	int r;
 
 	r = fd_read_all(fd, text, room, &len);

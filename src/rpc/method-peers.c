@@ -75,11 +75,17 @@ static bool may_serve_old(const struct call *call)
 
 static int list_fetched(struct call *call, const struct error *failed, struct error *err)
 {
-	if (!failed || may_serve_old(call))
-		return answer_list(call, err);
+	if (failed && !may_serve_old(call)) {
+		*err = *failed;
+		return -EIO;
+	}
 
-	*err = *failed;
-	return -EIO;
+	if (!call->workspace->peerbook.fetched)
+		return error_set(err, ERROR_UNAVAILABLE, ENODATA,
+				 "there are no peers of %s any more",
+				 call->workspace->settings.name);
+
+	return answer_list(call, err);
 }
 
 static int peers_list(struct call *call, struct error *err)

@@ -137,10 +137,20 @@ static int answer_old(struct call *call, const struct error *failed, struct erro
 	return -EIO;
 }
 
+static int gone(const struct call *call, struct error *err)
+{
+	return error_set(err, ERROR_UNAVAILABLE, ENODATA, "there are no secrets of %s any more",
+			 call->workspace->settings.name);
+}
+
 static int get_fetched(struct call *call, const struct error *failed, struct error *err)
 {
 	if (failed)
 		return answer_old(call, failed, err);
+
+	/* They came, and went before we did: the workspace was deleted. */
+	if (!call->workspace->vault.fetched)
+		return gone(call, err);
 
 	return answer_get(call, vault_is_stale(&call->workspace->vault));
 }

@@ -143,36 +143,36 @@ static bool listen_to(int fd, struct ears *ears, unsigned options)
 	return n < 0 && errno == EAGAIN;
 }
 
+/* What some wait for comes, or does not. */
+static void answer(uint32_t which, const struct error *err)
+{
+	if (which == 0)
+		waiters_call(&fake.waiters, err);
+
+	list_for_each (node, &fake.agent.workspaces) {
+		struct workspace *workspace = list_entry(node, struct workspace, node);
+
+		if (which == 1)
+			waiters_call(&workspace->vault.waiters, err);
+		else if (which == 2)
+			waiters_call(&workspace->peerbook.waiters, err);
+		else if (which == 3)
+			waiters_call(&workspace->join_waiters, NULL);
+	}
+}
+
 /* Something that a client has no hand in. */
 static void meddle(uint32_t random, unsigned options)
 {
 	struct workspace *ops = agent_find(&fake.agent, "ops");
-	const struct error *err = options & OPTION_AWAY ? &outage : NULL;
+	uint32_t what = random % 8;
 
-	switch (random % 8) {
-	case 0:
-		waiters_call(&fake.waiters, err);
-		break;
-	case 1:
-		if (ops)
-			waiters_call(&ops->vault.waiters, err);
-		break;
-	case 2:
-		if (ops)
-			waiters_call(&ops->peerbook.waiters, err);
-		break;
-	case 3:
-		if (ops)
-			fake_set_state(ops, ops->state == LIFECYCLE_PAUSED ? LIFECYCLE_ONLINE
-									   : LIFECYCLE_PAUSED);
-		break;
-	case 4:
-		if (ops)
-			server_on_secrets(server, ops, "[\"KEY\"]", 7);
-		break;
-	default:
-		break;
-	}
+	answer(what, options & OPTION_AWAY ? &outage : NULL);
+	if (ops && what == 4)
+		fake_set_state(ops, ops->state == LIFECYCLE_PAUSED ? LIFECYCLE_ONLINE
+								   : LIFECYCLE_PAUSED);
+	if (ops && what == 5)
+		server_on_secrets(server, ops, "[\"KEY\"]", 7);
 }
 
 static void speak(int fd, const char *bytes, size_t len, struct ears *ears, unsigned options)
@@ -207,12 +207,8 @@ static void finish(int fd, struct ears *ears, unsigned options)
 		turn();
 		meddle(i, options);
 		open = listen_to(fd, ears, options);
-		/* Nobody answers those that wait for a workspace to join. */
-		list_for_each (node, &fake.agent.workspaces)
-			waiters_call(&list_entry(node, struct workspace, node)->join_waiters, NULL);
 	}
 	REQUIRE(!open || (options & OPTION_CLOSE));
-	/* What was begun is ended: an answer is whole, unless nobody read those before it. */
 	(void)close(fd);
 }
 

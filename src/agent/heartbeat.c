@@ -156,20 +156,31 @@ void heartbeat_fini(struct heartbeat *heartbeat)
 	error_keep(&heartbeat->last_error, NULL);
 }
 
-void heartbeat_start(struct heartbeat *heartbeat)
+static void heartbeat_schedule(struct heartbeat *heartbeat)
 {
 	int64_t now_ms = loop_now_ms(heartbeat->member->context->loop);
 
-	if (heartbeat->running)
-		return;
-
-	heartbeat->running = true;
-	heartbeat->hold_until_ms = 0;
 	heartbeat->phase_ms = (int64_t)(((uint64_t)heartbeat->phase_seed *
 					 (uint64_t)heartbeat_interval(heartbeat)) >>
 					32);
 	heartbeat->due_ms = heartbeat_next(heartbeat, now_ms);
 	heartbeat_arm(heartbeat);
+}
+
+void heartbeat_start(struct heartbeat *heartbeat)
+{
+	if (heartbeat->running)
+		return;
+
+	heartbeat->running = true;
+	heartbeat->hold_until_ms = 0;
+	heartbeat_schedule(heartbeat);
+}
+
+void heartbeat_adjust(struct heartbeat *heartbeat)
+{
+	if (heartbeat->running)
+		heartbeat_schedule(heartbeat);
 }
 
 void heartbeat_stop(struct heartbeat *heartbeat)

@@ -348,6 +348,12 @@ void vault_start(struct vault *vault)
 	timer_start(&vault->refresh, 0);
 }
 
+void vault_adjust(struct vault *vault)
+{
+	if (vault->refreshing)
+		timer_start(&vault->refresh, 0);
+}
+
 void vault_stop(struct vault *vault)
 {
 	struct error err = { 0 };

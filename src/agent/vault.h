@@ -66,6 +66,8 @@ void vault_fini(struct vault *vault);
 
 /* Background refreshing on (fetches at once when nothing was fetched yet), or off. */
 void vault_start(struct vault *vault);
+/* The interval has changed; a fetch that is out stays out. */
+void vault_adjust(struct vault *vault);
 void vault_stop(struct vault *vault); /* waiters get unavailable */
 void vault_wipe(struct vault *vault); /* forgets everything */
 

@@ -392,16 +392,11 @@ bool workspace_can_adjust(const struct workspace *workspace,
 	return workspace_settings_equal(&as_if, now);
 }
 
+/* What is out stays out: somebody waits for it. */
 static void workspace_restart_timers(struct workspace *workspace)
 {
-	if (workspace->heartbeat.running) {
-		heartbeat_stop(&workspace->heartbeat);
-		heartbeat_start(&workspace->heartbeat);
-	}
-	if (workspace->vault.refreshing) {
-		vault_stop(&workspace->vault);
-		vault_start(&workspace->vault);
-	}
+	heartbeat_adjust(&workspace->heartbeat);
+	vault_adjust(&workspace->vault);
 	if (timer_is_running(&workspace->poll_timer)) {
 		workspace_unwatch(workspace);
 		workspace_watch(workspace);

@@ -334,3 +334,28 @@ def test_one_that_is_forgotten_leaves_nothing(platform, daemon):
     daemon.call("workspace.leave", workspace="scout", forget=True)
     left = [path.name for path in daemon.state.rglob("*") if path.is_file()]
     assert left == ["lock"]
+
+
+@pytest.mark.dev_platform
+def test_a_reload_in_the_middle_does_not_stop_it(platform, daemon):
+    """Another heartbeat interval, while the joining sequence waits for its own heartbeat."""
+    scout = platform.create()
+    daemon.add(scout)
+    daemon.start()
+    daemon.wait_state("scout", "online")
+    platform.set_secret(scout, "KEY", "canary-in-the-middle")
+    since = platform.dev.mark()
+    hang = platform.dev.fault("heartbeat", scout, hang=True)
+    daemon.call("token.set", workspace="scout", token=platform.mint(scout))
+    platform.dev.wait_held(scout, since=since, endpoint="heartbeat")
+    held = platform.dev.fault("secrets", scout, hang=True)
+    number = daemon.client.send("secrets.refresh", workspace="scout")
+    platform.dev.wait_held(scout, since=since, endpoint="secrets")
+
+    daemon.add(scout, heartbeat_interval="7s", secrets_refresh_interval="3min")
+    daemon.connect().call("daemon.reload")
+    hang.remove()
+    held.remove()
+    assert daemon.client.answer(number)["keys"] == ["KEY"], "nor what a client waits for"
+    status = daemon.refresh("scout")
+    assert (status["state"], status["heartbeat"]["interval_ms"]) == ("online", 7000)

@@ -517,7 +517,7 @@ static void daemon_serve(struct daemon *daemon)
 			   "tokens and secrets may be swapped to disk: raise LimitMEMLOCK");
 
 	daemon->running = true;
-	log_info("molecule-agentd %s is ready with %zu workspaces", MOLECULE_VERSION,
+	log_info("molecule-agentd %s is ready; workspaces: %zu", MOLECULE_VERSION,
 		 daemon->agent->n_workspaces);
 	daemon_say_ready(daemon);
 	loop_run(&daemon->loop);

@@ -125,10 +125,16 @@ bool journal_is_ours(void)
 int journal_sink(const struct log_record *record)
 {
 	struct datagram datagram = { .n_pieces = 0 };
-	char priority[12];
+	char priority[12], named[LOG_LINE_MAX + 80];
+	const char *message = record->message;
 
 	(void)snprintf(priority, sizeof(priority), "%d", record->level);
-	datagram_add(&datagram, "MESSAGE", record->message);
+	/* For those who read lines; machines have the field. */
+	if (record->workspace) {
+		(void)snprintf(named, sizeof(named), "%s: %s", record->workspace, message);
+		message = named;
+	}
+	datagram_add(&datagram, "MESSAGE", message);
 	datagram_add(&datagram, "PRIORITY", priority);
 	datagram_add(&datagram, "SYSLOG_IDENTIFIER", IDENTIFIER);
 	datagram_add(&datagram, "MOLECULE_WORKSPACE", record->workspace);

@@ -37,7 +37,7 @@ TEST(a_record_is_fields_that_machines_can_filter_by)
 {
 	const struct log_record full = {
 		.level = LOG_NOTICE,
-		.message = "workspace alpha: online -> paused",
+		.message = "online -> paused",
 		.workspace = "alpha",
 		.event = "state",
 		.message_id = "0123456789abcdef0123456789abcdef",
@@ -48,7 +48,7 @@ TEST(a_record_is_fields_that_machines_can_filter_by)
 	start();
 	CHECK_INT(journal_sink(&full), 0);
 	(void)receive();
-	CHECK_TEXT(datagram, "MESSAGE=workspace alpha: online -> paused\n"
+	CHECK_TEXT(datagram, "MESSAGE=alpha: online -> paused\n"
 			     "PRIORITY=5\n"
 			     "SYSLOG_IDENTIFIER=molecule-agentd\n"
 			     "MOLECULE_WORKSPACE=alpha\n"
@@ -69,8 +69,8 @@ TEST(a_value_with_newlines_is_led_in_by_its_length)
 		.message = "a\nPRIORITY=0",
 		.workspace = "b\n",
 	};
-	static const char expected[] = "MESSAGE\n\x0c\0\0\0\0\0\0\0"
-				       "a\nPRIORITY=0\n"
+	static const char expected[] = "MESSAGE\n\x10\0\0\0\0\0\0\0"
+				       "b\n: a\nPRIORITY=0\n"
 				       "PRIORITY=6\nSYSLOG_IDENTIFIER=molecule-agentd\n"
 				       "MOLECULE_WORKSPACE\n\x02\0\0\0\0\0\0\0b\n\n";
 

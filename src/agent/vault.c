@@ -297,11 +297,16 @@ static void vault_on_reply(struct platform_call *call, const struct platform_rep
 static void vault_request(struct vault *vault, enum platform_class class)
 {
 	const struct membership *member = vault->member;
+	const struct secrets_ask ask = {
+		.id = member->settings->id,
+		.name = member->settings->name,
+		.token = member->token->text,
+		.max_body = VAULT_BUNDLE_MAX,
+		.class = class,
+	};
 	struct error err = { 0 };
 
-	if (secrets_fetch(&vault->call, member->platform, member->settings->id,
-			  member->settings->name, member->token->text, VAULT_BUNDLE_MAX, class,
-			  &err) < 0)
+	if (secrets_fetch(&vault->call, member->platform, &ask, &err) < 0)
 		vault_fail(vault, &err);
 }
 

@@ -7,23 +7,22 @@
 
 #include <stdio.h>
 
-int secrets_fetch(struct platform_call *call, struct platform *platform, const char *id,
-		  const char *name, const char *token, size_t max_body, enum platform_class class,
-		  struct error *err)
+int secrets_fetch(struct platform_call *call, struct platform *platform,
+		  const struct secrets_ask *ask, struct error *err)
 {
 	char path[96], what[128];
 
-	(void)snprintf(path, sizeof(path), "/workspaces/%s/secrets/values", id);
-	(void)snprintf(what, sizeof(what), "fetch the secrets of %s", name);
+	(void)snprintf(path, sizeof(path), "/workspaces/%s/secrets/values", ask->id);
+	(void)snprintf(what, sizeof(what), "fetch the secrets of %s", ask->name);
 	return platform_call_start(call, platform,
 				   &(struct platform_spec){
-					   .class = class,
+					   .class = ask->class,
 					   .method = "GET",
 					   .path = path,
 					   .what = what,
-					   .id = id,
-					   .token = token,
-					   .max_body = max_body,
+					   .id = ask->id,
+					   .token = ask->token,
+					   .max_body = ask->max_body,
 					   .keep_raw = true,
 				   },
 				   err);

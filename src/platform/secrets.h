@@ -8,6 +8,11 @@
 
 #include "platform/platform.h"
 
-int secrets_fetch(struct platform_call *call, struct platform *platform, const char *id,
-		  const char *name, const char *token, size_t max_body, enum platform_class class,
-		  struct error *err);
+struct secrets_ask {
+	const char *id, *name, *token;
+	size_t max_body;
+	enum platform_class class;
+};
+
+int secrets_fetch(struct platform_call *call, struct platform *platform,
+		  const struct secrets_ask *ask, struct error *err);

@@ -435,6 +435,20 @@ static int make_directory(int dirfd, const char *path, mode_t mode, struct error
 	return error_set(err, kind_of(errno), errno, "cannot create directory %s: %m", path);
 }
 
+/* The kernel calls a link that it was told not to follow no directory. */
+static int refuse_directory(int dirfd, const char *path, int errnum, struct error *err)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
+		return error_set(err, ERROR_CONFIG, errnum,
+				 "cannot trust directory %s: it is a symbolic link; name what it "
+				 "leads to",
+				 path);
+
+	return error_set(err, kind_of(errnum), errnum, "cannot open directory %s: %m", path);
+}
+
 int dir_open_private(int dirfd, const char *path, mode_t mode, int *ret_fd, struct error *err)
 {
 	AUTO(fd_close) int fd = -1;
@@ -447,7 +461,7 @@ int dir_open_private(int dirfd, const char *path, mode_t mode, int *ret_fd, stru
 
 	fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
-		return error_set(err, kind_of(errno), errno, "cannot open directory %s: %m", path);
+		return refuse_directory(dirfd, path, errno, err);
 
 	if (fstat(fd, &st) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "cannot stat %s: %m", path);

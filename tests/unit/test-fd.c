@@ -475,6 +475,8 @@ TEST(a_directory_others_can_write_to_is_refused)
 	CHECK_INT(err.kind, ERROR_CONFIG);
 	CHECK(chmod("d", 0700) == 0 && symlink("d", "l") == 0);
 	CHECK(dir_open_private(AT_FDCWD, "l", 0700, &fd, &err) < 0);
+	CHECK_TEXT(err.text,
+		   "cannot trust directory l: it is a symbolic link; name what it leads to");
 	put("f", "x", 0600);
 	CHECK(dir_open_private(AT_FDCWD, "f", 0700, &fd, &err) < 0);
 	if (geteuid() == 0) {

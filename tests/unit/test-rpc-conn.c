@@ -62,14 +62,16 @@ static bool has_id(const char *answer, const char *id)
 
 TEST(one_request_of_each_connection_is_served_a_turn)
 {
-	char pipeline[16384] = "";
+	struct buffer pipeline = BUFFER_INIT(16384);
 	unsigned turns;
 
 	begin();
 	client_open(&other);
 	for (unsigned i = 0; i < 100; i++)
-		(void)strcat(pipeline, GET("1"));
-	CHECK_INT(send(client.fd, pipeline, strlen(pipeline), 0), strlen(pipeline));
+		CHECK_INT(buffer_append_text(&pipeline, GET("1")), 0);
+	CHECK_INT(send(client.fd, buffer_at(&pipeline), buffer_len(&pipeline), 0),
+		  buffer_len(&pipeline));
+	buffer_fini(&pipeline);
 	fixture_turns(3);
 
 	/* Somebody else does not wait for those hundred. */

@@ -98,6 +98,13 @@ class Wire:
             pass
         return self._input
 
+    def line_or_end(self) -> bytes:
+        """The next line; empty when the daemon closes the connection instead."""
+        while b"\n" not in self._input and self._more():
+            pass
+        line, _, self._input = self._input.partition(b"\n")
+        return line
+
     def is_quiet(self) -> bool:
         """Whether nothing waits to be read."""
         return not self._input and not select.select([self.socket], [], [], 0)[0]

@@ -91,6 +91,12 @@ static int check(struct json_text text, struct error *err)
 	return 0;
 }
 
+static struct batch *no_memory(struct error *err)
+{
+	(void)error_set(err, ERROR_INTERNAL, ENOMEM, "no memory for a batch");
+	return NULL;
+}
+
 static struct batch *create(struct caller *caller, struct json_text text, struct error *err)
 {
 	size_t whole = caller->outlet.sink.max;
@@ -99,10 +105,8 @@ static struct batch *create(struct caller *caller, struct json_text text, struct
 	struct batch *batch;
 
 	batch = calloc(1, sizeof(*batch) + text.len);
-	if (!batch) {
-		(void)error_set(err, ERROR_INTERNAL, ENOMEM, "no memory for a batch");
-		return NULL;
-	}
+	if (!batch)
+		return no_memory(err);
 
 	(void)memcpy(batch->text, text.at, text.len);
 	batch->text_len = text.len;
@@ -121,7 +125,11 @@ static struct batch *create(struct caller *caller, struct json_text text, struct
 	};
 	list_init(&batch->node);
 	list_append(&caller->batches, &batch->node);
-	(void)buffer_append_char(&batch->answers, '[');
+	if (buffer_append_char(&batch->answers, '[') < 0) {
+		batch_free(batch);
+		return no_memory(err);
+	}
+
 	return batch;
 }
 

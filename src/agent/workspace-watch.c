@@ -143,12 +143,11 @@ static void beat_on_reply(struct heartbeat *heartbeat, const struct platform_rep
 {
 	struct workspace *workspace = container_of(heartbeat, struct workspace, heartbeat);
 
+	refresh_settle(workspace, REFRESH_BEAT, reply->verdict == PLATFORM_OK ? NULL : &reply->err);
 	if (workspace->step == WORKSPACE_BEATS) {
 		workspace_join_beat(workspace, reply);
 		return;
 	}
-
-	refresh_settle(workspace, REFRESH_BEAT, reply->verdict == PLATFORM_OK ? NULL : &reply->err);
 	if (reply->verdict == PLATFORM_OK) {
 		/* It does not prove the token (a deleted workspace gets a 200 too), only the
 		 * platform. */

@@ -161,8 +161,9 @@ void workspace_event(struct workspace *workspace, enum lifecycle_event event,
 	workspace_act(workspace, step.actions);
 	if (step.actions & LIFECYCLE_HUSH)
 		workspace_refresh_hushed(workspace, &reason);
-	if (!workspace_is_joining(workspace))
-		workspace_refresh_joined(workspace, &reason);
+	/* A status that is not good news is an answer all the same. */
+	if (!workspace_is_joining(workspace) && event != LIFECYCLE_TOKEN)
+		workspace_refresh_joined(workspace, event == LIFECYCLE_AIL ? NULL : &reason);
 	if (step.next != before)
 		workspace_tell(workspace, before);
 }

@@ -101,6 +101,7 @@ void workspace_poll_now(struct workspace *workspace)
 	struct error err = { 0 };
 
 	timer_stop(&workspace->poll_timer);
+	workspace->doubted = false;
 	if (state_get(&workspace->poll_call, workspace->platform, settings->id, settings->name,
 		      workspace->token.text, &err) == 0)
 		return;
@@ -136,6 +137,7 @@ void workspace_unwatch(struct workspace *workspace)
 {
 	timer_stop(&workspace->poll_timer);
 	platform_call_stop(&workspace->poll_call);
+	workspace->doubted = false;
 	refresh_settle(workspace, REFRESH_POLL, NULL);
 }
 
@@ -218,7 +220,11 @@ void workspace_doubt(struct workspace *workspace)
 	bool settled =
 		workspace->state == LIFECYCLE_ONLINE || workspace->state == LIFECYCLE_DEGRADED;
 
-	if (settled && !workspace_is_joining(workspace) &&
-	    !platform_call_is_running(&workspace->poll_call))
-		timer_start(&workspace->poll_timer, workspace_jitter(BACKOFF_FIRST_MS));
+	/* Who doubts again and again does not put off the poll again and again. */
+	if (!settled || workspace->doubted || workspace_is_joining(workspace) ||
+	    platform_call_is_running(&workspace->poll_call))
+		return;
+
+	workspace->doubted = true;
+	timer_start(&workspace->poll_timer, workspace_jitter(BACKOFF_FIRST_MS));
 }

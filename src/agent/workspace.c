@@ -520,7 +520,7 @@ void workspace_free(struct workspace *workspace)
 	free(workspace);
 }
 
-void workspace_start(struct workspace *workspace)
+void workspace_start(struct workspace *workspace, int64_t after_ms)
 {
 	workspace->started = true;
 	token_drop_unproven(workspace->context->state_dirfd, &workspace->settings);

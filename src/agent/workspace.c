@@ -101,8 +101,10 @@ static void workspace_act(struct workspace *workspace, unsigned actions)
 	}
 	if (actions & LIFECYCLE_SILENCE)
 		workspace_silence(workspace);
-	if (actions & LIFECYCLE_WIPE)
+	if (actions & LIFECYCLE_WIPE) {
 		vault_wipe(&workspace->vault);
+		agent_unwarn(workspace->context, "secrets_stale", workspace->settings.name);
+	}
 	if (actions & LIFECYCLE_BEAT) {
 		heartbeat_start(&workspace->heartbeat);
 		vault_start(&workspace->vault);

@@ -45,10 +45,27 @@ static void join_end(struct workspace *workspace, enum lifecycle_event event,
 		join_probe(workspace);
 }
 
+/*
+ * One that joins anew (it was resumed, the host slept) is not down for a single
+ * failure, but neither has it registered yet: what was begun is begun again, no
+ * more often than its state is polled.
+ */
+static void join_again(struct workspace *workspace)
+{
+	bool settled =
+		workspace->state == LIFECYCLE_ONLINE || workspace->state == LIFECYCLE_DEGRADED;
+
+	if (settled && !workspace_is_joining(workspace) && !workspace->next_attempt_ms)
+		workspace_plan_join(workspace,
+				    MAX(backoff_failed(&workspace->join_backoff, random_u32()),
+					workspace->settings.state_poll_interval_ms));
+}
+
 static void join_fail(struct workspace *workspace, const struct error *err)
 {
 	workspace->step = WORKSPACE_RESTS;
 	workspace_failed(workspace, err);
+	join_again(workspace);
 }
 
 /* Weighing may begin the sequence anew, or an inquiry. */
@@ -56,6 +73,7 @@ static void join_weigh(struct workspace *workspace, const struct platform_reply 
 {
 	workspace->step = WORKSPACE_RESTS;
 	workspace_weigh(workspace, reply);
+	join_again(workspace);
 }
 
 static void join_ask(struct workspace *workspace, enum workspace_step step)

@@ -78,6 +78,7 @@ struct workspace {
 	int64_t next_attempt_ms; /* monotonic; 0: none planned */
 	struct backoff join_backoff, poll_backoff;
 	int64_t last_answer_ms; /* monotonic: the last time the platform took us as alive */
+	bool doubted;           /* a poll is due soon, out of order */
 	bool token_reread;      /* since the last good answer */
 	bool token_unsaved;     /* the disk did not take it: it is in memory only */
 	bool registered_now;    /* in this run of the joining sequence */

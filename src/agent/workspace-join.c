@@ -301,7 +301,7 @@ static void on_register_reply(struct workspace *workspace, const struct platform
 		on_registered(workspace, reply);
 		return;
 	}
-	if (reply->status == 400) {
+	if (reply->verdict == PLATFORM_REJECTED && reply->status == 400) {
 		on_way_refused(workspace, reply);
 		return;
 	}
@@ -375,8 +375,8 @@ static void on_inquired(struct workspace *workspace, const struct platform_reply
 	}
 
 	workspace->step = WORKSPACE_RESTS;
-	if (reply->verdict == PLATFORM_STRAY)
-		workspace_event(workspace, LIFECYCLE_STRAY, &reply->err);
+	if (reply->verdict == PLATFORM_STRAY || reply->verdict == PLATFORM_LIMITED)
+		workspace_weigh(workspace, reply);
 	else
 		workspace_failed(workspace, &reply->err);
 }

@@ -215,6 +215,12 @@ void rotation_free(struct rotation *rotation)
 	if (!rotation)
 		return;
 
+	/* The new token is in use: all that was wanted is done but tidying up. */
+	if (rotation->step == ROTATION_LISTS || rotation->step == ROTATION_REVOKES) {
+		rotation_leave_old(rotation, lifecycle_state_name(*rotation->member->state));
+		return;
+	}
+
 	(void)error_set(&err, ERROR_CANCELLED, 0, "the token of %s was not changed: it is %s",
 			rotation->member->settings->name,
 			lifecycle_state_name(*rotation->member->state));

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "io/http-memory.h"
 #include "io/http-multi.h"
 #include "io/http-transfer.h"
 
@@ -174,7 +175,7 @@ int http_new(struct loop *loop, struct http **ret, struct error *err)
 	if (r < 0)
 		return r;
 
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+	if (http_memory_init() < 0)
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "cannot initialise libcurl");
 
 	http = calloc(1, sizeof(*http));

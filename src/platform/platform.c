@@ -35,6 +35,7 @@ static struct verdict_question flight_question(const struct platform_flight *fli
 		.what = flight->what,
 		.label = flight->platform->label,
 		.id = flight->id,
+		.token = flight->token,
 		.keep_raw = flight->keep_raw,
 		.max_body = flight->max_body,
 		.timeout_ms = flight->timeout_ms,

@@ -82,14 +82,15 @@ static void read_silence(const struct reading *reading)
 	conclude(reading, PLATFORM_DOWN, ERROR_UNAVAILABLE, "%s is out of reach (%s)", label, why);
 }
 
-/* The platform's own words, quoted; "" when it gave none. */
+/* The platform's own words, quoted; "" when it gave none, or has put our token into them. */
 static const char *platform_words(const struct reading *reading, char *dst, size_t dst_size)
 {
 	const char *text = json_get_string(reading->reply->json, "error");
+	const char *token = reading->question->token;
 	char quoted[160];
 
 	dst[0] = '\0';
-	if (text)
+	if (text && !(token && strstr(text, token)))
 		(void)snprintf(dst, dst_size, " (\"%s\")",
 			       error_quote(quoted, sizeof(quoted), text, strlen(text)));
 	return dst;

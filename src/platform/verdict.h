@@ -41,6 +41,7 @@ struct verdict_question {
 	const char *what;  /* for sentences: "fetch the secrets of laptop" */
 	const char *label; /* the platform's host and port */
 	const char *id;    /* the workspace it is about: a 404 must name it to count */
+	const char *token; /* that went with it and is not to be repeated, or NULL */
 	bool keep_raw;     /* a body with secrets: checked, not parsed */
 	size_t max_body;
 	int64_t timeout_ms;

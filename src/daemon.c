@@ -269,7 +269,8 @@ static void on_exit_wanted(void *data, struct workspace *workspace, int status)
 	struct daemon *daemon = data;
 	char why[160];
 
-	if (daemon->stopping)
+	/* A single round ends by itself, with the gravest status of all workspaces. */
+	if (daemon->stopping || daemon->once)
 		return;
 
 	(void)snprintf(why, sizeof(why), "%s was %s, and its configuration says to exit",

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -208,6 +209,13 @@ void stream_read(struct stream *stream, bool on)
 		ev_io_start(stream->loop->ev, &stream->readable);
 	else
 		ev_io_stop(stream->loop->ev, &stream->readable);
+}
+
+bool stream_has_unread(const struct stream *stream)
+{
+	int len = 0;
+
+	return ioctl(stream->fd, FIONREAD, &len) == 0 && len > 0;
 }
 
 void stream_flush(struct stream *stream)

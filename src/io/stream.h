@@ -46,6 +46,9 @@ void stream_fini(struct stream *stream);
 /* Reading stops by itself when in is full, and for good at on_end and on_broken. */
 void stream_read(struct stream *stream, bool on);
 
+/* Whether the peer has sent something that was not read yet. */
+bool stream_has_unread(const struct stream *stream);
+
 /* To be called after appending to out; tries to write at the end of this turn. */
 void stream_flush(struct stream *stream);
 /*

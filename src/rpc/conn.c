@@ -370,6 +370,12 @@ void conn_close_with(struct conn *conn, const struct error *err)
 	conn_close(conn);
 }
 
+bool conn_is_speaking(const struct conn *conn)
+{
+	return !conn->caller.leaving && !conn->ended &&
+	       (conn->served_turn == UINT64_MAX || stream_has_unread(&conn->stream));
+}
+
 void conn_stop(struct conn *conn)
 {
 	if (conn->caller.leaving)

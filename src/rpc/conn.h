@@ -56,6 +56,8 @@ void conn_free(struct conn *conn);
 void conn_close(struct conn *conn);
 /* Tells why first, as far as the socket takes it. */
 void conn_close_with(struct conn *conn, const struct error *err);
+/* Has sent what was not read yet, or has connected and not said anything. */
+bool conn_is_speaking(const struct conn *conn);
 /* No new requests; closes when all are answered and the answers are read. */
 void conn_stop(struct conn *conn);
 /* Ends all calls that wait with this error, and closes. */

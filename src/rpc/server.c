@@ -24,6 +24,9 @@
 
 #define EVENT_MAX ((size_t)4 << 20) /* the names of all secrets, at most */
 #define REFUSAL_MAX 1024
+/* Who has connected is about to ask something: with a busy host that takes a moment. */
+#define LAST_CALL_MS 10
+#define LAST_CALLS 20
 
 struct slot {
 	struct listener listener;
@@ -37,7 +40,9 @@ struct server {
 	size_t n_slots;
 	struct list partial; /* connections within a message, the oldest first */
 	struct timer partial_timer;
-	struct timer stop_timer;
+	struct timer last_call, stop_timer;
+	unsigned n_last_calls;
+	int64_t stop_timeout_ms;
 	struct loop_work stopped;
 	server_stopped_fn on_stopped;
 	void *stopped_data;
@@ -240,6 +245,39 @@ static void on_stop_timer(struct timer *timer)
 	cancel_all(server);
 }
 
+static void refuse_calls(struct server *server)
+{
+	server->hub.stopping = true;
+	list_for_each (node, &server->hub.callers)
+		conn_stop(conn_of(list_entry(node, struct caller, node)));
+	if (!server->hub.n_connections)
+		loop_defer(server->hub.host.loop, &server->stopped);
+	else
+		timer_start(&server->stop_timer, server->stop_timeout_ms);
+}
+
+static bool anybody_speaks(const struct server *server)
+{
+	list_for_each (node, &server->hub.callers)
+		if (conn_is_speaking(conn_of(list_entry(node, struct caller, node))))
+			return true;
+	return false;
+}
+
+/*
+ * A client that got through to us just before we were told to stop waits for
+ * an answer like those who come later, and whom our successor will serve.
+ */
+static void on_last_call(struct timer *timer)
+{
+	struct server *server = container_of(timer, struct server, last_call);
+
+	if (server->n_last_calls++ < LAST_CALLS && anybody_speaks(server))
+		timer_start(&server->last_call, LAST_CALL_MS);
+	else
+		refuse_calls(server);
+}
+
 int server_new(const struct hub_host *host, const struct rpc_settings *settings, const char *group,
 	       struct server **ret, struct error *err)
 {
@@ -257,6 +295,7 @@ int server_new(const struct hub_host *host, const struct rpc_settings *settings,
 	buffer_init(&server->hub.event, EVENT_MAX);
 	accounts_init(&server->accounts);
 	timer_init(&server->partial_timer, host->loop, on_partial_timer);
+	timer_init(&server->last_call, host->loop, on_last_call);
 	timer_init(&server->stop_timer, host->loop, on_stop_timer);
 	loop_work_init(&server->stopped, on_stopped_work);
 	server_configure(server, settings, group);
@@ -279,6 +318,7 @@ void server_free(struct server *server)
 	while (!list_empty(&server->hub.callers))
 		conn_free(conn_of(list_entry(server->hub.callers.next, struct caller, node)));
 	timer_stop(&server->partial_timer);
+	timer_stop(&server->last_call);
 	timer_stop(&server->stop_timer);
 	loop_work_cancel(&server->stopped);
 	accounts_fini(&server->accounts);
@@ -332,17 +372,11 @@ void server_configure(struct server *server, const struct rpc_settings *settings
 void server_stop(struct server *server, int64_t timeout_ms, server_stopped_fn on_stopped,
 		 void *data)
 {
-	server->hub.stopping = true;
 	server->on_stopped = on_stopped;
 	server->stopped_data = data;
+	server->stop_timeout_ms = timeout_ms;
 	close_listeners(server);
-
-	list_for_each (node, &server->hub.callers)
-		conn_stop(conn_of(list_entry(node, struct caller, node)));
-	if (!server->hub.n_connections)
-		loop_defer(server->hub.host.loop, &server->stopped);
-	else
-		timer_start(&server->stop_timer, timeout_ms);
+	on_last_call(&server->last_call);
 }
 
 void server_on_state(struct server *server, struct workspace *workspace,

@@ -47,9 +47,10 @@ void server_configure(struct server *server, const struct rpc_settings *settings
 		      const char *group);
 
 /*
- * No new connections and calls; those that wait may go on for timeout_ms, then
- * they are answered `cancelled`. on_stopped comes once, from the loop, when the
- * last connection is closed; the server may be freed there.
+ * No new connections, and no new calls either, after a moment for those who are
+ * just about to speak. Calls that wait may go on for timeout_ms, then they are
+ * answered `cancelled`. on_stopped comes once, from the loop, when the last
+ * connection is closed; the server may be freed there.
  */
 void server_stop(struct server *server, int64_t timeout_ms, server_stopped_fn on_stopped,
 		 void *data);

@@ -388,6 +388,7 @@ TEST(stopping_waits_for_calls_and_takes_no_new_ones)
 {
 	begin();
 	client_open(&other);
+	CHECK(has_id(client_ask(&other, GET("0")), "0"));
 	fake.age_ms = 1;
 	client_say(&client, GET_NEW("1"));
 	server_stop(fixture.server, 60000, on_stopped, NULL);
@@ -402,6 +403,40 @@ TEST(stopping_waits_for_calls_and_takes_no_new_ones)
 	fixture_turn();
 	CHECK(stopped);
 	client_close(&other);
+	end();
+}
+
+TEST(a_call_that_was_sent_before_the_stop_is_answered)
+{
+	begin();
+	CHECK(has_id(client_ask(&client, GET("1")), "1"));
+	CHECK_INT(send(client.fd, GET("2"), strlen(GET("2")), 0), strlen(GET("2")));
+	server_stop(fixture.server, 60000, on_stopped, NULL);
+	loop_run(&fixture.loop);
+	CHECK(stopped);
+	CHECK(has_id(client_hear(&client), "2"));
+	end();
+}
+
+TEST(who_had_just_connected_when_it_was_stopped_is_served)
+{
+	begin();
+	server_stop(fixture.server, 60000, on_stopped, NULL);
+	CHECK(has_id(client_ask(&client, GET("1")), "1"));
+	CHECK(!client_is_closed(&client));
+	loop_run(&fixture.loop);
+	CHECK(stopped);
+	CHECK(client_is_closed(&client));
+	end();
+}
+
+TEST(who_connects_and_says_nothing_does_not_hold_up_the_stop)
+{
+	begin();
+	server_stop(fixture.server, 60000, on_stopped, NULL);
+	loop_run(&fixture.loop);
+	CHECK(stopped);
+	CHECK(client_is_closed(&client));
 	end();
 }
 

@@ -177,6 +177,11 @@ void heartbeat_start(struct heartbeat *heartbeat)
 	heartbeat_schedule(heartbeat);
 }
 
+void heartbeat_recall(struct heartbeat *heartbeat)
+{
+	platform_call_stop(&heartbeat->call);
+}
+
 void heartbeat_adjust(struct heartbeat *heartbeat)
 {
 	if (heartbeat->running)

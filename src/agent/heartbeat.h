@@ -52,6 +52,8 @@ void heartbeat_fini(struct heartbeat *heartbeat);
 
 /* On the workspace's phase; the first beat is due within one interval. */
 void heartbeat_start(struct heartbeat *heartbeat);
+/* Nobody is to hear of the beat that is out any more. */
+void heartbeat_recall(struct heartbeat *heartbeat);
 /* The interval has changed; a beat that is out stays out. */
 void heartbeat_adjust(struct heartbeat *heartbeat);
 void heartbeat_stop(struct heartbeat *heartbeat);

@@ -387,6 +387,7 @@ void workspace_inquire(struct workspace *workspace)
 	struct error err = { 0 };
 
 	workspace_stop_join(workspace);
+	workspace_refresh_follow(workspace);
 	workspace_unwatch(workspace);
 	workspace->step = WORKSPACE_INQUIRES;
 	if (state_inquire(&workspace->join_call, workspace->platform, settings->id, settings->name,

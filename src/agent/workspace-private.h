@@ -51,6 +51,8 @@ void workspace_unwatch(struct workspace *workspace);
 void workspace_poll_now(struct workspace *workspace);
 /* The joining sequence has come to an end. */
 void workspace_refresh_joined(struct workspace *workspace, const struct error *err);
+/* It is found out anew how things are: it waits for that, not for what was out. */
+void workspace_refresh_follow(struct workspace *workspace);
 /* The heartbeats have ended, and the one that it may wait for. */
 void workspace_refresh_hushed(struct workspace *workspace, const struct error *err);
 /* All that wait for a refresh are told why there is none. */

@@ -72,6 +72,19 @@ static void poll_read(struct workspace *workspace, const struct state_answer *an
 	refresh_settle(workspace, REFRESH_POLL, NULL);
 }
 
+/* What is no answer yet is followed by a question, and a refresh waits for that. */
+static void watch_weigh(struct workspace *workspace, enum refresh_part part,
+			const struct platform_reply *reply)
+{
+	bool unclear =
+		reply->verdict == PLATFORM_UNAUTHORIZED || reply->verdict == PLATFORM_MISSING;
+
+	if (!unclear)
+		refresh_settle(workspace, part, &reply->err);
+	workspace_weigh(workspace, reply);
+	refresh_settle(workspace, part, &reply->err);
+}
+
 static void poll_on_reply(struct platform_call *call, const struct platform_reply *reply)
 {
 	struct workspace *workspace = container_of(call, struct workspace, poll_call);
@@ -91,8 +104,7 @@ static void poll_on_reply(struct platform_call *call, const struct platform_repl
 
 	workspace->n_polls_failed++;
 	poll_arm(workspace, backoff_failed(&workspace->poll_backoff, random_u32()));
-	refresh_settle(workspace, REFRESH_POLL, &bad.err);
-	workspace_weigh(workspace, &bad);
+	watch_weigh(workspace, REFRESH_POLL, &bad);
 }
 
 void workspace_poll_now(struct workspace *workspace)
@@ -113,6 +125,12 @@ void workspace_poll_now(struct workspace *workspace)
 static void poll_on_timer(struct timer *timer)
 {
 	workspace_poll_now(container_of(timer, struct workspace, poll_timer));
+}
+
+void workspace_refresh_follow(struct workspace *workspace)
+{
+	if (workspace->refresh_left)
+		workspace->refresh_left = REFRESH_JOIN;
 }
 
 void workspace_refresh_hushed(struct workspace *workspace, const struct error *err)
@@ -145,12 +163,14 @@ static void beat_on_reply(struct heartbeat *heartbeat, const struct platform_rep
 {
 	struct workspace *workspace = container_of(heartbeat, struct workspace, heartbeat);
 
-	refresh_settle(workspace, REFRESH_BEAT, reply->verdict == PLATFORM_OK ? NULL : &reply->err);
 	if (workspace->step == WORKSPACE_BEATS) {
+		refresh_settle(workspace, REFRESH_BEAT,
+			       reply->verdict == PLATFORM_OK ? NULL : &reply->err);
 		workspace_join_beat(workspace, reply);
 		return;
 	}
 	if (reply->verdict == PLATFORM_OK) {
+		refresh_settle(workspace, REFRESH_BEAT, NULL);
 		/* It does not prove the token (a deleted workspace gets a 200 too), only the
 		 * platform. */
 		workspace->failures = 0;
@@ -158,8 +178,10 @@ static void beat_on_reply(struct heartbeat *heartbeat, const struct platform_rep
 		return;
 	}
 	/* What the joining sequence is about to find out needs no second opinion. */
-	if (!workspace_is_joining(workspace))
-		workspace_weigh(workspace, reply);
+	if (workspace_is_joining(workspace))
+		refresh_settle(workspace, REFRESH_BEAT, &reply->err);
+	else
+		watch_weigh(workspace, REFRESH_BEAT, reply);
 }
 
 void workspace_watch_init(struct workspace *workspace)

@@ -115,6 +115,11 @@ static void workspace_act(struct workspace *workspace, unsigned actions)
 	if (!(actions & (LIFECYCLE_REJOIN | LIFECYCLE_RETRY | LIFECYCLE_PATIENT)))
 		return;
 
+	if (actions & LIFECYCLE_REJOIN) {
+		/* What is out may have gone with the token before this one. */
+		heartbeat_recall(&workspace->heartbeat);
+		workspace_refresh_follow(workspace);
+	}
 	workspace_unwatch(workspace);
 	if (actions & LIFECYCLE_REJOIN)
 		workspace_plan_join(workspace, 0);
@@ -164,7 +169,7 @@ void workspace_event(struct workspace *workspace, enum lifecycle_event event,
 	if (step.actions & LIFECYCLE_HUSH)
 		workspace_refresh_hushed(workspace, &reason);
 	/* A status that is not good news is an answer all the same. */
-	if (!workspace_is_joining(workspace) && event != LIFECYCLE_TOKEN)
+	if (!workspace_is_joining(workspace) && !(step.actions & LIFECYCLE_REJOIN))
 		workspace_refresh_joined(workspace, event == LIFECYCLE_AIL ? NULL : &reason);
 	if (step.next != before)
 		workspace_tell(workspace, before);

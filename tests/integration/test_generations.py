@@ -164,5 +164,7 @@ def test_degraded_by_what_it_reports(old, new, start_daemon):
             daemon.refresh("scout")
             status = daemon.refresh("scout")
             assert status["state"] == "degraded" and "too many errors" in status["last_error"]
+            events = daemon.events("workspace.report")
+        events.next()
         daemon.refresh("scout")
         assert daemon.refresh("scout")["state"] == "online"

@@ -111,6 +111,8 @@ def test_wedged(platform, daemon, scout):
         assert daemon.refresh("scout")["state"] == "degraded"
         assert "wedged" in daemon.status("scout")["last_error"]
         assert daemon.call("peers.list")["peers"] == [], "it still works"
+        events = daemon.events("workspace.report")
+    events.next()
     daemon.refresh("scout")
     assert daemon.refresh("scout")["state"] == "online"
 

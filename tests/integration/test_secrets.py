@@ -117,6 +117,7 @@ def test_they_are_refreshed_in_the_background(platform, daemon):
 @pytest.mark.dev_platform
 def test_no_secrets_where_there_were_some_is_a_change(platform, daemon):
     scout = online(platform, daemon, {"KEY": "canary-before"})
+    daemon.call("secrets.refresh")
     events = daemon.events("secrets.changed")
     platform.delete_secret(scout, "KEY")
     assert daemon.call("secrets.refresh")["changed"] == ["KEY"]

@@ -162,7 +162,8 @@ def test_one_change_at_a_time(platform, daemon, scout):
 def test_revoked_it_says_what_to_do(platform, daemon, scout):
     events = daemon.events("workspace.state")
     platform.revoke_all(scout)
-    assert refused(daemon, "workspace.refresh").kind == "unauthorized"
+    error = refused(daemon, "workspace.refresh")
+    assert error.kind == "unauthorized" and "have an operator mint one" in error.text
     assert events.next()["data"]["state"] == "auth_lost"
     status = daemon.status("scout")
     assert "mint one" in status["last_error"] and "token set" in status["last_error"]
@@ -179,11 +180,30 @@ def test_the_file_is_read_again_when_its_token_is_refused(platform, daemon, scou
     token = platform.mint(scout)
     daemon.put_token("scout", token)
     platform.revoke(scout, scout.token)
-    daemon.retry("scout")
-    daemon.wait_log("trying the one from the file")
     status = daemon.refresh("scout")
     assert (status["state"], status["token"]["prefix"]) == ("online", token[:8])
-    assert all(event["data"]["state"] != "auth_lost" for event in events.pending())
+    assert "trying the one from the file" in daemon.log
+    assert events.pending() == [], "it was never lost"
+
+
+@pytest.mark.dev_platform
+def test_a_late_refusal_of_the_old_one_says_nothing_of_the_new(platform, daemon, scout):
+    """A heartbeat and a poll are refused at once: the first made us change the token."""
+    events = daemon.events("workspace.state")
+    for _ in range(10):
+        token = platform.mint(scout)
+        daemon.put_token("scout", token)
+        since = platform.dev.mark()
+        # Held, refused, let go: both answers leave together.
+        beat, poll = (platform.dev.fault(endpoint, scout, hang=True)
+                      for endpoint in ("heartbeat", "state"))
+        number = daemon.client.send("workspace.refresh")
+        platform.dev.wait(scout, since=since, count=2)
+        platform.revoke_all(scout, but=token)
+        beat.remove()
+        poll.remove()
+        assert daemon.client.answer(number)["token"]["prefix"] == token[:8]
+    assert events.pending() == []
 
 
 def test_a_file_that_comes_later_is_read_at_the_next_try(platform, daemon):

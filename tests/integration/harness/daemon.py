@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,8 +119,11 @@ class Daemon:
     # ---- the process ----
 
     def start(self, *arguments: str, ready: bool = True, env: dict[str, str] | None = None,
-              **more: Any) -> None:
-        """Until READY=1, unless ready is false. env comes on top of what it usually gets."""
+              before: Sequence[str | Path] = (), **more: Any) -> None:
+        """Until READY=1, unless ready is false. env comes on top of what it usually gets.
+
+        before: a command that becomes the one behind it, as setpriv does.
+        """
         assert self.process is None, "it runs already"
         program = build_dir() / "src" / "molecule-agentd"
         if not os.access(program, os.X_OK):
@@ -127,7 +131,7 @@ class Daemon:
         self._open_notify()
         self.messages.clear()
         self.process = subprocess.Popen(
-            [program, "--config", self.etc / "agentd.conf", *arguments],
+            [*before, program, "--config", self.etc / "agentd.conf", *arguments],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             env={**self.env, "NOTIFY_SOCKET": str(self.dir / "notify"), **(env or {})},
             cwd=self.dir, **more)

@@ -176,9 +176,10 @@ class Platform:
         [found] = [row for row in self.tokens(workspace) if token.startswith(row["prefix"])]
         self.admin("DELETE", f"/workspaces/{workspace.id}/tokens/{found['id']}")
 
-    def revoke_all(self, workspace: Workspace) -> None:
+    def revoke_all(self, workspace: Workspace, but: str = "") -> None:
         for row in self.tokens(workspace):
-            self.admin("DELETE", f"/workspaces/{workspace.id}/tokens/{row['id']}")
+            if not but or not but.startswith(row["prefix"]):
+                self.admin("DELETE", f"/workspaces/{workspace.id}/tokens/{row['id']}")
 
     def accepts(self, workspace: Workspace, token: str) -> bool:
         return self.call("GET", f"/workspaces/{workspace.id}/state", token=token).status == 200

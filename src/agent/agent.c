@@ -327,10 +327,33 @@ static int agent_check_join(const struct agent *agent, const struct workspace_se
 	return 0;
 }
 
+/*
+ * The only token is stored as it is. Where one is that has worked (this
+ * workspace was here before), it stands until the other one has, too.
+ */
+static int agent_keep_token(struct agent *agent, struct workspace *workspace, const char *token,
+			    bool *ret_stored, struct error *err)
+{
+	const struct workspace_settings *settings = &workspace->settings;
+	int dirfd = agent->context.state_dirfd;
+	int r;
+
+	if (token_load(&workspace->token, dirfd, settings, NULL, NULL) == 0 &&
+	    workspace->token.source == TOKEN_STATE)
+		return strcmp(workspace->token.text, token) == 0
+			       ? 0
+			       : workspace_set_token(workspace, token, strlen(token), NULL, err);
+
+	r = token_store(&workspace->token, dirfd, settings, token, err);
+	*ret_stored = r == 0;
+	return r;
+}
+
 int agent_join(struct agent *agent, const struct workspace_settings *settings, const char *token,
 	       struct workspace **ret, struct error *err)
 {
 	struct workspace *workspace;
+	bool stored = false;
 	int r;
 
 	r = token ? token_check_given(token, strlen(token), err) : 0;
@@ -348,12 +371,11 @@ int agent_join(struct agent *agent, const struct workspace_settings *settings, c
 	}
 
 	if (token)
-		r = token_store(&workspace->token, agent->context.state_dirfd, settings, token,
-				err);
+		r = agent_keep_token(agent, workspace, token, &stored, err);
 	if (r == 0)
 		r = agent->context.events->save(agent->context.events_data, settings, err);
 	if (r < 0) {
-		if (token)
+		if (stored)
 			(void)token_forget(&workspace->token, agent->context.state_dirfd, settings,
 					   NULL);
 		workspace_free(workspace);

@@ -515,6 +515,7 @@ void workspace_free(struct workspace *workspace)
 	/* One that never began has nothing to tell. */
 	if (workspace->started)
 		workspace_stop(workspace);
+	rotation_free(workspace->rotation);
 	loop_work_cancel(&workspace->joined_soon);
 	waiters_call(&workspace->join_waiters, workspace->last_error);
 	heartbeat_fini(&workspace->heartbeat);

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -53,9 +54,24 @@ struct daemon {
 	int64_t started_wall_ms;
 };
 
+/*
+ * Memory for hosts with thousands of workspaces. glibc raises the size from
+ * which blocks are mapped (and so given back) each time a large one is freed;
+ * one answer of megabytes would leave its hole for ever. And the threads that
+ * resolve names need no heaps of their own.
+ */
+static void daemon_save_memory(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+	(void)mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+	(void)mallopt(M_ARENA_MAX, 1);
+}
+
 void daemon_harden(void)
 {
 	struct rlimit limit;
+
+	daemon_save_memory();
 
 	/* No core file, and no other process of ours may look in. */
 	(void)setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
@@ -169,6 +185,7 @@ static void daemon_adopt(struct daemon *daemon, struct config *config)
 {
 	agent_settings_drop_workspaces(&config->agent);
 	config_free(daemon->config);
+	(void)malloc_trim(0);
 	daemon->config = config;
 	log_set_level((int)config->daemon.log_level);
 	if (daemon->server)
@@ -185,8 +202,11 @@ static int daemon_reload(void *data, struct buffer *changed, struct error *err)
 	r = config_load(daemon->paths, &config, err);
 	if (r == 0)
 		r = agent_apply(daemon->agent, &config->agent, &names, err);
-	if (r < 0)
+	if (r < 0) {
+		log_event(LOG_ERR, NULL, "config_refused", MESSAGE_CONFIG_REFUSED,
+			  "not reloaded, nothing has changed: %s", err->text);
 		return r;
+	}
 
 	config_compare(daemon->config, config, note_change, changed);
 	append_names(changed, &names);
@@ -208,9 +228,7 @@ static void daemon_on_sighup(struct loop_signal *signal)
 		return;
 
 	(void)notify_reloading();
-	if (daemon_reload(daemon, &changed, &err) < 0)
-		log_event(LOG_ERR, NULL, "config_refused", MESSAGE_CONFIG_REFUSED,
-			  "not reloaded, nothing has changed: %s", err.text);
+	(void)daemon_reload(daemon, &changed, &err);
 	daemon_say_ready(daemon);
 }
 
@@ -353,9 +371,12 @@ static int daemon_open_state(struct daemon *daemon, struct error *err)
 				 path);
 
 	if (flock(daemon->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return error_set(
-			err, ERROR_CONFLICT, errno,
-			"another molecule-agentd uses %s; stop it, or set another state_dir", path);
+		return errno == EWOULDBLOCK
+			       ? error_set(err, ERROR_CONFLICT, errno,
+					   "another molecule-agentd uses %s; stop it, or set "
+					   "another state_dir",
+					   path)
+			       : error_set(err, ERROR_INTERNAL, errno, "cannot lock %s: %m", path);
 
 	clean_leftovers(daemon->state_dirfd);
 	return 0;
@@ -490,6 +511,7 @@ static int daemon_open(struct daemon *daemon, struct error *err)
 
 	r = agent_apply(daemon->agent, &daemon->config->agent, NULL, err);
 	agent_settings_drop_workspaces(&daemon->config->agent);
+	(void)malloc_trim(0);
 	return r;
 }
 

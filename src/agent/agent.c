@@ -29,6 +29,7 @@ int agent_new(struct loop *loop, struct http *http, int state_dirfd,
 	agent->context.events = events;
 	agent->context.events_data = events_data;
 	list_init(&agent->workspaces);
+	roster_init(&agent->roster, &agent->workspaces);
 	list_init(&agent->platforms);
 	list_init(&agent->context.warnings);
 	host_id(agent->context.machine);
@@ -84,19 +85,19 @@ static int agent_platform(struct agent *agent, const struct platform_settings *s
 	return 0;
 }
 
+/* From the end: those of a configuration come sorted. */
 static void agent_insert(struct agent *agent, struct workspace *workspace)
 {
-	list_for_each (node, &agent->workspaces) {
-		struct workspace *other = list_entry(node, struct workspace, node);
+	struct list *node = agent->workspaces.prev;
 
-		if (strcmp(workspace->settings.name, other->settings.name) < 0) {
-			list_add_before(node, &workspace->node);
-			agent->n_workspaces++;
-			return;
-		}
-	}
-	list_append(&agent->workspaces, &workspace->node);
+	while (node != &agent->workspaces &&
+	       strcmp(list_entry(node, struct workspace, node)->settings.name,
+		      workspace->settings.name) > 0)
+		node = node->prev;
+
+	list_prepend(node, &workspace->node);
 	agent->n_workspaces++;
+	roster_changed(&agent->roster);
 }
 
 static int agent_add(struct agent *agent, const struct workspace_settings *settings,
@@ -120,6 +121,7 @@ static void agent_remove(struct agent *agent, struct workspace *workspace)
 	workspace_stop(workspace);
 	workspace_free(workspace);
 	agent->n_workspaces--;
+	roster_changed(&agent->roster);
 	agent_unwarn_all(&agent->context, name);
 }
 
@@ -130,6 +132,7 @@ void agent_free(struct agent *agent)
 
 	while (!list_empty(&agent->workspaces))
 		agent_remove(agent, list_entry(agent->workspaces.next, struct workspace, node));
+	roster_fini(&agent->roster);
 	agent_tidy_platforms(agent);
 	while (!list_empty(&agent->context.warnings))
 		free(list_entry(list_pop(&agent->context.warnings), struct agent_warning, node));
@@ -141,18 +144,6 @@ struct plan {
 	struct workspace *fresh; /* owned until it is taken over */
 	struct workspace *old;
 };
-
-static struct workspace *agent_by_name(const struct agent *agent, const char *name)
-{
-	list_for_each (node, &agent->workspaces) {
-		struct workspace *workspace = list_entry(node, struct workspace, node);
-
-		if (strcmp(workspace->settings.name, name) == 0)
-			return workspace;
-	}
-
-	return NULL;
-}
 
 static void plans_free(struct plan *plans, size_t n)
 {
@@ -170,7 +161,7 @@ static int agent_prepare(struct agent *agent, const struct agent_settings *setti
 	for (size_t i = 0; i < settings->n_workspaces; i++) {
 		const struct workspace_settings *wanted = &settings->workspaces[i];
 
-		plans[i].old = agent_by_name(agent, wanted->name);
+		plans[i].old = roster_find_name(&agent->roster, wanted->name);
 		if (plans[i].old && workspace_can_adjust(plans[i].old, wanted))
 			continue;
 
@@ -224,9 +215,13 @@ static void agent_drop_missing(struct agent *agent, const struct agent_settings 
 	}
 }
 
+/* So many a second begin to join: a platform serves a few thousand, and they need memory. */
+#define STARTS_PER_SECOND 2000
+
 static void agent_commit(struct agent *agent, struct plan *plan,
 			 const struct workspace_settings *wanted, struct buffer *changed)
 {
+	int64_t after_ms = (int64_t)(agent->n_started * 1000 / STARTS_PER_SECOND);
 	struct workspace *fresh = TAKE(plan->fresh);
 
 	if (!fresh) {
@@ -242,7 +237,8 @@ static void agent_commit(struct agent *agent, struct plan *plan,
 	if (plan->old)
 		agent_remove(agent, plan->old);
 	agent_insert(agent, fresh);
-	workspace_start(fresh);
+	workspace_start(fresh, after_ms);
+	agent->n_started++;
 }
 
 int agent_apply(struct agent *agent, const struct agent_settings *settings, struct buffer *changed,
@@ -259,6 +255,7 @@ int agent_apply(struct agent *agent, const struct agent_settings *settings, stru
 	r = agent_prepare(agent, settings, plans, err);
 	if (r == 0) {
 		agent_drop_missing(agent, settings, changed);
+		agent->n_started = 0;
 		for (size_t i = 0; i < settings->n_workspaces; i++)
 			agent_commit(agent, &plans[i], &settings->workspaces[i], changed);
 		if (changed)
@@ -270,22 +267,15 @@ int agent_apply(struct agent *agent, const struct agent_settings *settings, stru
 	return r;
 }
 
-struct workspace *agent_find(const struct agent *agent, const char *name_or_id)
+struct workspace *agent_find(struct agent *agent, const char *name_or_id)
 {
-	struct workspace *found = agent_by_name(agent, name_or_id);
+	struct workspace *found = roster_find_name(&agent->roster, name_or_id);
 	char id[UUID_LEN + 1];
 
 	if (found || parse_uuid(name_or_id, id) < 0)
 		return found;
 
-	list_for_each (node, &agent->workspaces) {
-		struct workspace *workspace = list_entry(node, struct workspace, node);
-
-		if (strcmp(workspace->settings.id, id) == 0)
-			return workspace;
-	}
-
-	return NULL;
+	return roster_find_id(&agent->roster, id);
 }
 
 struct workspace *agent_only(const struct agent *agent, struct error *err)
@@ -304,10 +294,10 @@ struct workspace *agent_only(const struct agent *agent, struct error *err)
 	return NULL;
 }
 
-static int agent_check_join(const struct agent *agent, const struct workspace_settings *settings,
+static int agent_check_join(struct agent *agent, const struct workspace_settings *settings,
 			    struct error *err)
 {
-	if (agent_by_name(agent, settings->name))
+	if (roster_find_name(&agent->roster, settings->name))
 		return error_set(
 			err, ERROR_CONFLICT, EEXIST,
 			"a workspace called %s is here already; leave it first, or join under "
@@ -375,6 +365,9 @@ int agent_join(struct agent *agent, const struct workspace_settings *settings, c
 	if (r == 0)
 		r = agent->context.events->save(agent->context.events_data, settings, err);
 	if (r < 0) {
+		/* What failed may have failed after its file was in place. */
+		(void)agent->context.events->forget(agent->context.events_data, settings->name,
+						    NULL);
 		if (stored)
 			(void)token_forget(&workspace->token, agent->context.state_dirfd, settings,
 					   NULL);
@@ -385,7 +378,7 @@ int agent_join(struct agent *agent, const struct workspace_settings *settings, c
 
 	agent_insert(agent, workspace);
 	agent_tidy_platforms(agent);
-	workspace_start(workspace);
+	workspace_start(workspace, 0);
 	*ret = workspace;
 	return 0;
 }

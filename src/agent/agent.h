@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "agent/context.h"
+#include "agent/roster.h"
 #include "agent/settings.h"
 #include "agent/workspace.h"
 #include "base/buffer.h"
@@ -22,6 +23,8 @@ struct agent {
 	struct agent_context context; /* lent to every workspace */
 	struct list workspaces;       /* sorted by name */
 	size_t n_workspaces;
+	struct roster roster;
+	size_t n_started; /* by this round of agent_apply() */
 	struct list platforms;
 	bool stopping;
 };
@@ -40,7 +43,7 @@ int agent_apply(struct agent *agent, const struct agent_settings *settings, stru
 		struct error *err);
 
 /* By name or id. NULL: none. */
-struct workspace *agent_find(const struct agent *agent, const char *name_or_id);
+struct workspace *agent_find(struct agent *agent, const char *name_or_id);
 /* The only one; NULL with ERROR_NOT_FOUND or ERROR_CONFLICT and what to write instead. */
 struct workspace *agent_only(const struct agent *agent, struct error *err);
 

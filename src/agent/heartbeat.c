@@ -147,7 +147,7 @@ void heartbeat_init(struct heartbeat *heartbeat, const struct membership *member
 	heartbeat->born_ms = loop_now_ms(member->context->loop);
 	timer_init(&heartbeat->timer, member->context->loop, heartbeat_on_timer);
 	platform_call_init(&heartbeat->call, heartbeat_on_done);
-	backoff_init(&heartbeat->backoff, BACKOFF_FIRST_MS, BACKOFF_CAP_MS, BACKOFF_STEADY_MS);
+	backoff_init(&heartbeat->backoff, &polling_backoff);
 }
 
 void heartbeat_fini(struct heartbeat *heartbeat)

@@ -19,11 +19,6 @@
 
 #define HEARTBEAT_TIMEOUT_MS 10000 /* well below the interval */
 
-/* How all polling backs off: from 1 s to 5 min, forgotten after a minute that went well. */
-#define BACKOFF_FIRST_MS 1000
-#define BACKOFF_CAP_MS 300000
-#define BACKOFF_STEADY_MS 60000
-
 struct heartbeat;
 typedef void (*heartbeat_fn)(struct heartbeat *heartbeat, const struct platform_reply *reply);
 

@@ -10,7 +10,12 @@
 #include "agent/lifecycle.h"
 #include "agent/settings.h"
 #include "agent/token.h"
+#include "base/backoff.h"
 #include "platform/platform.h"
+
+/* How all polling backs off: from 1 s to 5 min, forgotten after a minute that went well. */
+#define BACKOFF_FIRST_MS 1000
+extern const struct backoff_policy polling_backoff;
 
 struct membership {
 	struct agent_context *context;

@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent/heartbeat.h"
 #include "base/secret.h"
 #include "platform/secrets.h"
 
@@ -60,7 +59,10 @@ static int bundle_collect(struct bundle *bundle, struct json_text answer)
 		n++;
 	}
 
-	bundle->entries = calloc(n + 1, sizeof(*bundle->entries));
+	if (!n)
+		return 0;
+
+	bundle->entries = calloc(n, sizeof(*bundle->entries));
 	if (!bundle->entries)
 		return -ENOMEM;
 
@@ -97,6 +99,9 @@ static int bundle_settle(struct bundle *bundle)
 {
 	size_t size = 3;
 
+	if (!bundle->n_entries)
+		return 0;
+
 	for (size_t i = 0; i < bundle->n_entries; i++)
 		size += bundle->entries[i].key.len + bundle->entries[i].value.len + 2;
 
@@ -110,8 +115,6 @@ static int bundle_settle(struct bundle *bundle)
 		entry->key = put(bundle, entry->key, i ? ',' : '{');
 		entry->value = put(bundle, entry->value, ':');
 	}
-	if (!bundle->n_entries)
-		bundle->text[bundle->len++] = '{';
 	bundle->text[bundle->len++] = '}';
 	return 0;
 }
@@ -335,7 +338,7 @@ void vault_init(struct vault *vault, const struct membership *member,
 	timer_init(&vault->refresh, member->context->loop, vault_on_refresh);
 	loop_work_init(&vault->fetch_soon, vault_on_fetch_soon);
 	platform_call_init(&vault->call, vault_on_reply);
-	backoff_init(&vault->backoff, BACKOFF_FIRST_MS, BACKOFF_CAP_MS, BACKOFF_STEADY_MS);
+	backoff_init(&vault->backoff, &polling_backoff);
 }
 
 void vault_fini(struct vault *vault)
@@ -414,6 +417,15 @@ void vault_fetch(struct vault *vault, struct waiter *waiter)
 	list_append(&vault->waiters, &waiter->node);
 	if (!platform_call_is_running(&vault->call))
 		loop_defer(vault->member->context->loop, &vault->fetch_soon);
+}
+
+struct json_text vault_bundle(const struct vault *vault)
+{
+	/* Most agents have no secrets: that needs no memory of its own. */
+	if (!vault->bundle)
+		return (struct json_text){ "{}", 2 };
+
+	return (struct json_text){ vault->bundle, vault->bundle_len };
 }
 
 const struct vault_entry *vault_find(const struct vault *vault, const char *key, size_t len)

@@ -42,7 +42,7 @@ struct vault_entry {
 struct vault {
 	const struct membership *member;   /* borrowed */
 	const struct vault_events *events; /* borrowed */
-	char *bundle; /* secret memory: {"KEY":"value",...}, keys sorted, unique */
+	char *bundle; /* secret memory: {"KEY":"value",...}, keys sorted, unique; NULL: empty */
 	size_t bundle_len;
 	struct vault_entry *entries; /* sorted by key's decoded bytes */
 	size_t n_entries;
@@ -82,6 +82,9 @@ bool vault_is_stale(const struct vault *vault);
 
 /* Joins the request in flight, or begins one. */
 void vault_fetch(struct vault *vault, struct waiter *waiter);
+
+/* The bundle as JSON text, ready to be served; borrowed until the next turn. */
+struct json_text vault_bundle(const struct vault *vault);
 
 /* Borrowed until the next turn; NULL when there is none. key is decoded text with a NUL behind it.
  */

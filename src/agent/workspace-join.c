@@ -501,5 +501,5 @@ void workspace_join_init(struct workspace *workspace)
 {
 	timer_init(&workspace->join_timer, workspace->context->loop, join_on_timer);
 	platform_call_init(&workspace->join_call, join_on_reply);
-	backoff_init(&workspace->join_backoff, BACKOFF_FIRST_MS, BACKOFF_CAP_MS, BACKOFF_STEADY_MS);
+	backoff_init(&workspace->join_backoff, &polling_backoff);
 }

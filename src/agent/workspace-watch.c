@@ -188,7 +188,7 @@ void workspace_watch_init(struct workspace *workspace)
 {
 	timer_init(&workspace->poll_timer, workspace->context->loop, poll_on_timer);
 	platform_call_init(&workspace->poll_call, poll_on_reply);
-	backoff_init(&workspace->poll_backoff, BACKOFF_FIRST_MS, BACKOFF_CAP_MS, BACKOFF_STEADY_MS);
+	backoff_init(&workspace->poll_backoff, &polling_backoff);
 	heartbeat_init(&workspace->heartbeat, &workspace->membership, &workspace->reporter,
 		       beat_on_reply);
 	list_init(&workspace->refresh_waiters);

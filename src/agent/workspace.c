@@ -532,7 +532,7 @@ void workspace_start(struct workspace *workspace, int64_t after_ms)
 {
 	workspace->started = true;
 	token_drop_unproven(workspace->context->state_dirfd, &workspace->settings);
-	workspace_plan_join(workspace, 0);
+	workspace_plan_join(workspace, after_ms);
 }
 
 void workspace_stop(struct workspace *workspace)

@@ -96,7 +96,8 @@ int workspace_new(struct agent_context *context, struct platform *platform,
 		  struct error *err);
 void workspace_free(struct workspace *workspace);
 
-void workspace_start(struct workspace *workspace);
+/* after_ms: thousands that start together are spread over seconds. */
+void workspace_start(struct workspace *workspace, int64_t after_ms);
 /* Stops all traffic for good; the state becomes leaving. */
 void workspace_stop(struct workspace *workspace);
 

@@ -8,13 +8,9 @@
 
 #include "base/util.h"
 
-void backoff_init(struct backoff *backoff, int64_t first_ms, int64_t cap_ms, int64_t steady_ms)
+void backoff_init(struct backoff *backoff, const struct backoff_policy *policy)
 {
-	*backoff = (struct backoff){
-		.first_ms = first_ms,
-		.cap_ms = cap_ms,
-		.steady_ms = steady_ms,
-	};
+	*backoff = (struct backoff){ .policy = policy };
 }
 
 /* delay * (0.5 + random / 2^32), without leaving 64 bits on the way. */
@@ -28,10 +24,11 @@ static int64_t jitter(int64_t delay_ms, uint32_t random)
 
 int64_t backoff_failed(struct backoff *backoff, uint32_t random)
 {
-	int64_t delay = MIN(backoff->first_ms, backoff->cap_ms);
+	const struct backoff_policy *policy = backoff->policy;
+	int64_t delay = MIN(policy->first_ms, policy->cap_ms);
 
-	for (unsigned i = 0; i < backoff->failures && delay < backoff->cap_ms && delay > 0; i++)
-		delay = delay > backoff->cap_ms / 2 ? backoff->cap_ms : delay * 2;
+	for (uint32_t i = 0; i < backoff->failures && delay < policy->cap_ms && delay > 0; i++)
+		delay = delay > policy->cap_ms / 2 ? policy->cap_ms : delay * 2;
 
 	if (backoff->failures < UINT32_MAX)
 		backoff->failures++;
@@ -46,7 +43,7 @@ void backoff_succeeded(struct backoff *backoff, int64_t now_ms)
 
 	if (!backoff->good_since_ms)
 		backoff->good_since_ms = MAX(now_ms, (int64_t)1);
-	if (now_ms - backoff->good_since_ms >= backoff->steady_ms)
+	if (now_ms - backoff->good_since_ms >= backoff->policy->steady_ms)
 		backoff_reset(backoff);
 }
 

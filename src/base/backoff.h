@@ -10,15 +10,19 @@
 
 #include <stdint.h>
 
-struct backoff {
+struct backoff_policy {
 	int64_t first_ms;
 	int64_t cap_ms;
 	int64_t steady_ms; /* success must last this long to reset */
-	unsigned failures;
-	int64_t good_since_ms; /* 0: not good now */
 };
 
-void backoff_init(struct backoff *backoff, int64_t first_ms, int64_t cap_ms, int64_t steady_ms);
+struct backoff {
+	const struct backoff_policy *policy; /* borrowed */
+	int64_t good_since_ms;               /* 0: not good now */
+	uint32_t failures;
+};
+
+void backoff_init(struct backoff *backoff, const struct backoff_policy *policy);
 
 /* Notes a failure; returns the delay. random is uniform over 32 bits. */
 int64_t backoff_failed(struct backoff *backoff, uint32_t random);

@@ -108,6 +108,7 @@ static int answer_get(struct call *call, bool stale)
 	const struct vault *vault = &call->workspace->vault;
 	const struct arg *keys = &call->args[GET_KEYS];
 	struct buffer *out = call_result(call);
+	struct json_text bundle;
 	size_t n_missing = 0;
 
 	(void)buffer_append_text(out, "{\"values\":");
@@ -116,7 +117,8 @@ static int answer_get(struct call *call, bool stale)
 		n_missing = write_values(out, vault, keys->text);
 		(void)buffer_append_char(out, '}');
 	} else {
-		(void)buffer_append(out, vault->bundle, vault->bundle_len);
+		bundle = vault_bundle(vault);
+		(void)buffer_append(out, bundle.at, bundle.len);
 	}
 	(void)buffer_append_text(out, ",\"missing\":[");
 	if (n_missing)

@@ -122,7 +122,7 @@ void fake_set_peers(struct workspace *workspace, const char *peers)
 
 /* agent/agent.h */
 
-struct workspace *agent_find(const struct agent *agent, const char *name_or_id)
+struct workspace *agent_find(struct agent *agent, const char *name_or_id)
 {
 	list_for_each (node, &agent->workspaces) {
 		struct workspace *workspace = list_entry(node, struct workspace, node);
@@ -283,6 +283,12 @@ const struct vault_entry *vault_find(const struct vault *vault, const char *key,
 			return &vault->entries[i];
 
 	return NULL;
+}
+
+struct json_text vault_bundle(const struct vault *vault)
+{
+	return vault->bundle ? (struct json_text){ vault->bundle, vault->bundle_len }
+			     : (struct json_text){ "{}", 2 };
 }
 
 /* agent/peerbook.h */

@@ -5,11 +5,14 @@
 
 #define MIDDLE 0x80000000u /* a factor of exactly one */
 
+static const struct backoff_policy policy = { 1000, 300000, 60000 };
+static const struct backoff_policy endless = { 1, INT64_MAX / 2, 1 };
+
 static struct backoff usual(void)
 {
 	struct backoff backoff;
 
-	backoff_init(&backoff, 1000, 300000, 60000);
+	backoff_init(&backoff, &policy);
 	return backoff;
 }
 
@@ -84,7 +87,7 @@ TEST(no_delay_overflows_however_long_it_goes_on)
 {
 	struct backoff backoff;
 
-	backoff_init(&backoff, 1, INT64_MAX / 2, 1);
+	backoff_init(&backoff, &endless);
 	for (int i = 0; i < 1000; i++)
 		CHECK(backoff_failed(&backoff, UINT32_MAX) >= 0);
 	backoff.failures = UINT32_MAX;

@@ -20,10 +20,9 @@ static void refresh(struct fixture *fixture, int status, const char *body)
 
 static bool bundle_is(struct fixture *fixture, const char *bundle)
 {
-	const struct vault *vault = vault_of(fixture);
+	struct json_text is = vault_bundle(vault_of(fixture));
 
-	return vault->bundle_len == strlen(bundle) &&
-	       memcmp(vault->bundle, bundle, vault->bundle_len) == 0;
+	return is.len == strlen(bundle) && memcmp(is.at, bundle, is.len) == 0;
 }
 
 static bool value_is(struct fixture *fixture, const char *key, const char *value)

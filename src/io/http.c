@@ -175,6 +175,8 @@ int http_new(struct loop *loop, struct http **ret, struct error *err)
 	if (r < 0)
 		return r;
 
+	/* It would write the keys of each connection to where the environment says. */
+	(void)unsetenv("SSLKEYLOGFILE");
 	if (http_memory_init() < 0)
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "cannot initialise libcurl");
 

@@ -290,19 +290,30 @@ int file_read_private(int dirfd, const char *name, size_t max, char **ret_text, 
 	return 0;
 }
 
+/* On a network file system even this can be interrupted. */
+static int sync_fd(int fd)
+{
+	int r;
+
+	do {
+		r = fsync(fd);
+	} while (r < 0 && errno == EINTR);
+
+	return r < 0 ? -errno : 0;
+}
+
 /* Makes the names in a directory last. Some file systems cannot, and say so by EINVAL. */
 static int sync_directory(int dirfd, const char *path)
 {
 	AUTO(fd_close) int fd = -1;
+	int r;
 
 	fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 
-	if (fsync(fd) < 0 && errno != EINVAL && errno != EOPNOTSUPP)
-		return -errno;
-
-	return 0;
+	r = sync_fd(fd);
+	return r == -EINVAL || r == -EOPNOTSUPP ? 0 : r;
 }
 
 static int create_leftover(int dirfd, char name[static LEFTOVER_NAME_SIZE], mode_t mode)
@@ -339,10 +350,7 @@ static int fill(int fd, const char *bytes, size_t len, mode_t mode)
 	if (r < 0)
 		return r;
 
-	if (fsync(fd) < 0)
-		return -errno;
-
-	return 0;
+	return sync_fd(fd);
 }
 
 int file_replace(int dirfd, const char *name, const char *bytes, size_t len, mode_t mode,

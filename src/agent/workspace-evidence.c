@@ -80,10 +80,13 @@ void workspace_weigh(struct workspace *workspace, const struct platform_reply *r
 	}
 }
 
-static void workspace_save_token(struct workspace *workspace)
+void workspace_save_token(struct workspace *workspace)
 {
 	struct error err = { 0 };
 	const char *name = workspace->settings.name;
+
+	if (!workspace->token_unsaved || !workspace->token.text)
+		return;
 
 	if (token_store(&workspace->token, workspace->context->state_dirfd, &workspace->settings,
 			workspace->token.text, &err) < 0)
@@ -98,8 +101,7 @@ void workspace_proved(struct workspace *workspace)
 	workspace->failures = 0;
 	workspace->token_reread = false;
 	workspace->last_answer_ms = loop_now_ms(workspace->context->loop);
-	if (workspace->token_unsaved)
-		workspace_save_token(workspace);
+	workspace_save_token(workspace);
 	if (!workspace->features.probed && workspace->platform->probed) {
 		workspace->features.probed = true;
 		workspace->features.cursors = workspace->platform->has_cursors;

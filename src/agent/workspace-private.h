@@ -27,6 +27,8 @@ void workspace_weigh(struct workspace *workspace, const struct platform_reply *r
 void workspace_failed(struct workspace *workspace, const struct error *err);
 /* The platform took us, and our token. */
 void workspace_proved(struct workspace *workspace);
+/* Tries again to put on disk what could not be; nothing to do for most. */
+void workspace_save_token(struct workspace *workspace);
 /* What it calls us. */
 void workspace_note_status(struct workspace *workspace, const struct state_answer *answer);
 /* The event in it: PAUSE, AIL or ALIVE, and the sentence that goes with AIL. */

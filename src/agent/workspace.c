@@ -85,7 +85,8 @@ static void workspace_silence(struct workspace *workspace)
 		"%s is %s", workspace->settings.name, lifecycle_state_name(workspace->state));
 	workspace_stop_join(workspace);
 	workspace_unwatch(workspace);
-	peerbook_stop(&workspace->peerbook);
+	if (workspace->peerbook)
+		peerbook_stop(workspace->peerbook);
 	rotation_free(workspace->rotation);
 	platform_call_stop(&workspace->card_call);
 	workspace_refresh_drop(workspace, &err);
@@ -444,20 +445,36 @@ static void vault_on_doubt(struct vault *vault)
 
 static const struct vault_events vault_events = { vault_on_changed, vault_on_doubt };
 
-static void book_on_changed(struct peerbook *book)
+static void book_on_changed(void *data)
 {
-	struct workspace *workspace = container_of(book, struct workspace, peerbook);
+	struct workspace *workspace = data;
 	struct agent_context *context = workspace->context;
 
 	context->events->on_peers(context->events_data, workspace);
 }
 
-static void book_on_doubt(struct peerbook *book)
+static void book_on_doubt(void *data)
 {
-	workspace_doubt(container_of(book, struct workspace, peerbook));
+	workspace_doubt(data);
 }
 
-static const struct peerbook_events book_events = { book_on_changed, book_on_doubt };
+const struct peerbook *workspace_peers(const struct workspace *workspace)
+{
+	static const struct peerbook empty;
+
+	return workspace->peerbook ? workspace->peerbook : &empty;
+}
+
+struct peerbook *workspace_peerbook(struct workspace *workspace, struct error *err)
+{
+	static const struct peerbook_events book_events = { book_on_changed, book_on_doubt };
+
+	if (!workspace->peerbook && peerbook_new(&workspace->membership, &book_events, workspace,
+						 &workspace->peerbook, err) < 0)
+		return NULL;
+
+	return workspace->peerbook;
+}
 
 static void workspace_init(struct workspace *workspace)
 {
@@ -476,7 +493,6 @@ static void workspace_init(struct workspace *workspace)
 	workspace_join_init(workspace);
 	workspace_watch_init(workspace);
 	vault_init(&workspace->vault, &workspace->membership, &vault_events);
-	peerbook_init(&workspace->peerbook, &workspace->membership, &book_events);
 	reporter_init(&workspace->reporter);
 	workspace->state = LIFECYCLE_JOINING;
 	workspace->born_ms = loop_now_ms(workspace->context->loop);
@@ -520,7 +536,8 @@ void workspace_free(struct workspace *workspace)
 	waiters_call(&workspace->join_waiters, workspace->last_error);
 	heartbeat_fini(&workspace->heartbeat);
 	vault_fini(&workspace->vault);
-	peerbook_fini(&workspace->peerbook);
+	peerbook_free(workspace->peerbook);
+	workspace_save_token(workspace);
 	token_fini(&workspace->token);
 	error_keep(&workspace->last_error, NULL);
 	error_keep(&workspace->refresh_error, NULL);

@@ -66,8 +66,8 @@ static void read_secrets(const struct workspace *workspace, double *ret_ok, doub
 
 static void read_peers(const struct workspace *workspace, double *ret_ok, double *ret_failed)
 {
-	*ret_failed = (double)workspace->peerbook.n_failures;
-	*ret_ok = (double)workspace->peerbook.n_fetches - *ret_failed;
+	*ret_failed = (double)workspace_peers(workspace)->n_failures;
+	*ret_ok = (double)workspace_peers(workspace)->n_fetches - *ret_failed;
 }
 
 static const struct pair pairs[] = {

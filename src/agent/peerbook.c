@@ -149,7 +149,7 @@ static void book_adopt(struct peerbook *book, struct reading *reading)
 	error_keep(&book->last_error, NULL);
 
 	if (!first && !same)
-		book->events->on_changed(book);
+		book->events->on_changed(book->data);
 	waiters_call(&book->waiters, NULL);
 }
 
@@ -199,7 +199,7 @@ static void book_on_reply(struct platform_call *call, const struct platform_repl
 	}
 
 	if (reply->verdict != PLATFORM_DOWN && reply->verdict != PLATFORM_LIMITED)
-		book->events->on_doubt(book);
+		book->events->on_doubt(book->data);
 	book_fail(book, &reply->err);
 }
 
@@ -218,14 +218,23 @@ static void book_on_fetch_soon(struct loop_work *work)
 		book_fail(book, &err);
 }
 
-void peerbook_init(struct peerbook *book, const struct membership *member,
-		   const struct peerbook_events *events)
+int peerbook_new(const struct membership *member, const struct peerbook_events *events, void *data,
+		 struct peerbook **ret, struct error *err)
 {
-	*book = (struct peerbook){ .member = member, .events = events, .json = BUFFER_INIT(0) };
+	struct peerbook *book;
+
+	book = calloc(1, sizeof(*book));
+	if (!book)
+		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory for the peers of %s",
+				 member->settings->name);
+
+	*book = (struct peerbook){ .member = member, .events = events, .data = data };
 	list_init(&book->waiters);
 	list_init(&book->discoveries);
 	loop_work_init(&book->fetch_soon, book_on_fetch_soon);
 	platform_call_init(&book->call, book_on_reply);
+	*ret = book;
+	return 0;
 }
 
 static void discovery_end(struct discovery *discovery, const struct error *err)
@@ -249,12 +258,16 @@ void peerbook_stop(struct peerbook *book)
 	waiters_call(&book->waiters, &err);
 }
 
-void peerbook_fini(struct peerbook *book)
+void peerbook_free(struct peerbook *book)
 {
+	if (!book)
+		return;
+
 	peerbook_stop(book);
 	peers_free(book->peers, book->n_peers);
 	buffer_fini(&book->json);
 	error_keep(&book->last_error, NULL);
+	free(book);
 }
 
 bool peerbook_is_fresh(const struct peerbook *book)
@@ -369,7 +382,7 @@ static void discovery_on_reply(struct platform_call *call, const struct platform
 		(void)error_set(&err, ERROR_INTERNAL, ENOMEM, "no memory for a peer's URL");
 	}
 	if (reply->verdict == PLATFORM_UNAUTHORIZED || reply->verdict == PLATFORM_STRAY)
-		discovery->book->events->on_doubt(discovery->book);
+		discovery->book->events->on_doubt(discovery->book->data);
 
 	discovery_end(discovery, known ? NULL : &err);
 }

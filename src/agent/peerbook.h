@@ -23,9 +23,9 @@
 struct peerbook;
 
 struct peerbook_events {
-	void (*on_changed)(struct peerbook *book);
+	void (*on_changed)(void *data);
 	/* The platform refuses us in a way that says more about us than about peers. */
-	void (*on_doubt)(struct peerbook *book);
+	void (*on_doubt)(void *data);
 };
 
 struct peer {
@@ -41,7 +41,8 @@ struct peer {
 struct peerbook {
 	const struct membership *member;      /* borrowed */
 	const struct peerbook_events *events; /* borrowed */
-	struct peer *peers;                   /* in the platform's order */
+	void *data;
+	struct peer *peers; /* in the platform's order */
 	size_t n_peers;
 	struct buffer json; /* [{...},...] with the members that the local API promises */
 	bool fetched;
@@ -55,9 +56,9 @@ struct peerbook {
 	uint64_t n_fetches, n_failures;
 };
 
-void peerbook_init(struct peerbook *book, const struct membership *member,
-		   const struct peerbook_events *events);
-void peerbook_fini(struct peerbook *book);
+int peerbook_new(const struct membership *member, const struct peerbook_events *events, void *data,
+		 struct peerbook **ret, struct error *err);
+void peerbook_free(struct peerbook *book); /* takes NULL */
 void peerbook_stop(struct peerbook *book); /* waiters get unavailable */
 
 /* Whether the list is younger than url_cache_ttl. */

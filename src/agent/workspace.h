@@ -66,7 +66,7 @@ struct workspace {
 	struct workspace_features features;
 	struct heartbeat heartbeat;
 	struct vault vault;
-	struct peerbook peerbook;
+	struct peerbook *peerbook; /* owned; NULL: nobody has asked for peers yet */
 	struct reporter reporter;
 	struct rotation *rotation; /* owned; NULL: none is under way */
 
@@ -122,6 +122,11 @@ int workspace_refresh(struct workspace *workspace, struct waiter *waiter, struct
 /* Replaces the card on the platform; card is checked JSON text, and is kept for the next join. */
 int workspace_update_card(struct workspace *workspace, const char *card, size_t len,
 			  struct waiter *waiter, struct error *err);
+/* For looking at: an empty one when nobody has asked yet. */
+const struct peerbook *workspace_peers(const struct workspace *workspace);
+/* For asking; NULL without memory. */
+struct peerbook *workspace_peerbook(struct workspace *workspace, struct error *err);
+
 /* Called when the state is no longer joining: at once (next turn) when it is not. */
 void workspace_await_join(struct workspace *workspace, struct waiter *waiter);
 

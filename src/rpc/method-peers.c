@@ -29,6 +29,7 @@ enum {
 static int fetch(struct call *call, call_resume_fn resume, struct error *err)
 {
 	struct workspace *workspace = call->workspace;
+	struct peerbook *book;
 	struct waiter *waiter;
 	int r;
 
@@ -36,17 +37,21 @@ static int fetch(struct call *call, call_resume_fn resume, struct error *err)
 	if (r < 0)
 		return r;
 
+	book = workspace_peerbook(workspace, err);
+	if (!book)
+		return -ENOMEM;
+
 	waiter = call_park(&call, resume, err);
 	if (!waiter)
 		return -ENOMEM;
 
-	peerbook_fetch(&workspace->peerbook, waiter);
+	peerbook_fetch(book, waiter);
 	return CALL_PARKED;
 }
 
 static int answer_list(struct call *call, struct error *err)
 {
-	const struct peerbook *book = &call->workspace->peerbook;
+	const struct peerbook *book = workspace_peers(call->workspace);
 	char query[QUERY_MAX + 1];
 	struct buffer *out;
 	int r;
@@ -69,8 +74,8 @@ static int answer_list(struct call *call, struct error *err)
 /* An old list is better than none, unless a new one was asked for. */
 static bool may_serve_old(const struct call *call)
 {
-	return call->workspace->peerbook.fetched && call->workspace->state != LIFECYCLE_REMOVED &&
-	       !call->args[LIST_REFRESH].boolean;
+	return workspace_peers(call->workspace)->fetched &&
+	       call->workspace->state != LIFECYCLE_REMOVED && !call->args[LIST_REFRESH].boolean;
 }
 
 static int list_fetched(struct call *call, const struct error *failed, struct error *err)
@@ -80,7 +85,7 @@ static int list_fetched(struct call *call, const struct error *failed, struct er
 		return -EIO;
 	}
 
-	if (!call->workspace->peerbook.fetched)
+	if (!workspace_peers(call->workspace)->fetched)
 		return error_set(err, ERROR_UNAVAILABLE, ENODATA,
 				 "there are no peers of %s any more",
 				 call->workspace->settings.name);
@@ -93,7 +98,8 @@ static int peers_list(struct call *call, struct error *err)
 	struct error why;
 	int r;
 
-	if (peerbook_is_fresh(&call->workspace->peerbook) && !call->args[LIST_REFRESH].boolean)
+	if (peerbook_is_fresh(workspace_peers(call->workspace)) &&
+	    !call->args[LIST_REFRESH].boolean)
 		return answer_list(call, err);
 
 	r = fetch(call, list_fetched, &why);
@@ -103,6 +109,7 @@ static int peers_list(struct call *call, struct error *err)
 static int find_peer(struct call *call, struct peer **ret, struct error *err)
 {
 	char name[QUERY_MAX + 1];
+	struct peerbook *book;
 	struct peer *peer;
 	int r;
 
@@ -110,7 +117,11 @@ static int find_peer(struct call *call, struct peer **ret, struct error *err)
 	if (r < 0)
 		return r;
 
-	peer = peerbook_find(&call->workspace->peerbook, name, err);
+	book = workspace_peerbook(call->workspace, err);
+	if (!book)
+		return -ENOMEM;
+
+	peer = peerbook_find(book, name, err);
 	if (!peer)
 		return -ENOENT;
 
@@ -151,7 +162,7 @@ static int discovered(struct call *call, const struct error *failed, struct erro
 static int discover(struct call *call, struct error *err)
 {
 	struct workspace *workspace = call->workspace;
-	struct peerbook *book = &workspace->peerbook;
+	struct peerbook *book = workspace->peerbook;
 	struct waiter *waiter;
 	struct peer *peer;
 	int r;
@@ -179,7 +190,7 @@ static int discover(struct call *call, struct error *err)
 
 static int discover_in_new_list(struct call *call, const struct error *failed, struct error *err)
 {
-	if (failed && !call->workspace->peerbook.fetched) {
+	if (failed && !workspace_peers(call->workspace)->fetched) {
 		*err = *failed;
 		return -EIO;
 	}
@@ -189,9 +200,12 @@ static int discover_in_new_list(struct call *call, const struct error *failed, s
 
 static int peers_discover(struct call *call, struct error *err)
 {
-	struct peerbook *book = &call->workspace->peerbook;
+	struct peerbook *book = workspace_peerbook(call->workspace, err);
 	struct peer *peer;
 	int r;
+
+	if (!book)
+		return -ENOMEM;
 
 	/* Who is not on a list that is not new may be on a newer one. */
 	if (!peerbook_is_fresh(book) &&
@@ -215,7 +229,7 @@ static int peers_invalidate(struct call *call, struct error *err)
 	if (r < 0)
 		return r;
 
-	dropped = peerbook_invalidate(&call->workspace->peerbook, peer);
+	dropped = peerbook_invalidate(call->workspace->peerbook, peer);
 	out = call_result(call);
 	writer_open(out, NULL, '{');
 	writer_bool(out, "dropped", dropped);

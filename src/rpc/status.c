@@ -135,6 +135,7 @@ void status_write_fetched_at(struct buffer *out, bool fetched, const char *fetch
 
 void status_write_peers(struct buffer *out, const struct workspace *workspace)
 {
-	writer_int(out, "n_peers", (int64_t)workspace->peerbook.n_peers);
-	status_write_fetched_at(out, workspace->peerbook.fetched, workspace->peerbook.fetched_at);
+	writer_int(out, "n_peers", (int64_t)workspace_peers(workspace)->n_peers);
+	status_write_fetched_at(out, workspace_peers(workspace)->fetched,
+				workspace_peers(workspace)->fetched_at);
 }

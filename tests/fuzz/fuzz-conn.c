@@ -155,7 +155,7 @@ static void answer(uint32_t which, const struct error *err)
 		if (which == 1)
 			waiters_call(&workspace->vault.waiters, err);
 		else if (which == 2)
-			waiters_call(&workspace->peerbook.waiters, err);
+			waiters_call(&workspace->peerbook->waiters, err);
 		else if (which == 3)
 			waiters_call(&workspace->join_waiters, NULL);
 	}
@@ -222,7 +222,7 @@ static void end(unsigned options)
 		struct workspace *workspace = list_entry(node, struct workspace, node);
 
 		REQUIRE(list_empty(&workspace->vault.waiters));
-		REQUIRE(list_empty(&workspace->peerbook.waiters));
+		REQUIRE(list_empty(&workspace->peerbook->waiters));
 		REQUIRE(list_empty(&workspace->join_waiters));
 		REQUIRE(list_empty(&workspace->reporter.shares));
 	}

@@ -31,8 +31,9 @@ static void end(struct workspace *workspace)
 	workspace_settings_fini(&workspace->settings);
 	free(workspace->vault.bundle);
 	free(workspace->vault.entries);
-	free(workspace->peerbook.peers);
-	buffer_fini(&workspace->peerbook.json);
+	free(workspace->peerbook->peers);
+	buffer_fini(&workspace->peerbook->json);
+	free(workspace->peerbook);
 	free(workspace);
 }
 
@@ -79,8 +80,10 @@ struct workspace *fake_add(const char *name, const char *id, const char *bundle)
 	list_init(&workspace->vault.waiters);
 	if (bundle)
 		fake_set_bundle(workspace, bundle);
-	list_init(&workspace->peerbook.waiters);
-	buffer_init(&workspace->peerbook.json, 1 << 24);
+	workspace->peerbook = calloc(1, sizeof(*workspace->peerbook));
+	CHECK(workspace->peerbook);
+	list_init(&workspace->peerbook->waiters);
+	buffer_init(&workspace->peerbook->json, 1 << 24);
 	list_append(&fake.agent.workspaces, &workspace->node);
 	fake.agent.n_workspaces++;
 	return workspace;
@@ -96,7 +99,7 @@ void fake_set_state(struct workspace *workspace, enum lifecycle_state state)
 
 void fake_set_peers(struct workspace *workspace, const char *peers)
 {
-	struct peerbook *book = &workspace->peerbook;
+	struct peerbook *book = workspace->peerbook;
 	struct json_iter iter;
 	struct json_text one;
 
@@ -170,7 +173,7 @@ int agent_leave(struct agent *agent, struct workspace *workspace, bool forget, s
 	fake_set_state(workspace, LIFECYCLE_LEAVING);
 	(void)error_set(&gone, ERROR_UNAVAILABLE, 0, "it leaves");
 	waiters_call(&workspace->vault.waiters, &gone);
-	waiters_call(&workspace->peerbook.waiters, &gone);
+	waiters_call(&workspace->peerbook->waiters, &gone);
 	waiters_call(&workspace->join_waiters, &gone);
 	end(workspace);
 	return 0;
@@ -289,6 +292,16 @@ struct json_text vault_bundle(const struct vault *vault)
 {
 	return vault->bundle ? (struct json_text){ vault->bundle, vault->bundle_len }
 			     : (struct json_text){ "{}", 2 };
+}
+
+const struct peerbook *workspace_peers(const struct workspace *workspace)
+{
+	return workspace->peerbook;
+}
+
+struct peerbook *workspace_peerbook(struct workspace *workspace, struct error *err)
+{
+	return workspace->peerbook;
 }
 
 /* agent/peerbook.h */

@@ -29,7 +29,10 @@
 
 static struct peerbook *book_of(struct fixture *fixture)
 {
-	return &fixture->workspace->peerbook;
+	struct peerbook *book = workspace_peerbook(fixture->workspace, NULL);
+
+	CHECK(book);
+	return book;
 }
 
 static void fetch(struct fixture *fixture, int status, const char *body, struct wish *wish)

@@ -82,7 +82,7 @@ static void say_all(int fd, unsigned nth)
 	server_on_secrets(fixture.server, agent_find(&fake.agent, "ops"), "[\"A\"]", 5);
 	waiters_call(&fake.waiters, NULL);
 	waiters_call(&agent_find(&fake.agent, "ops")->vault.waiters, NULL);
-	waiters_call(&agent_find(&fake.agent, "ops")->peerbook.waiters, NULL);
+	waiters_call(&agent_find(&fake.agent, "ops")->peerbook->waiters, NULL);
 	fixture_turns(10);
 	left = 0;
 }

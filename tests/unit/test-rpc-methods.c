@@ -258,7 +258,7 @@ TEST(peers_are_served_as_they_were_kept)
 	begin();
 	CHECK(!ask("peers.list", "{}"));
 	fake_set_peers(ops, PEERS);
-	waiters_call(&ops->peerbook.waiters, NULL);
+	waiters_call(&ops->peerbook->waiters, NULL);
 	check_result(client_hear(&client),
 		     "{\"peers\":" PEERS ",\"fetched_at\":\"2026-11-20T12:00:01.000Z\"}");
 	check_has(ask("peers.list", "{\"query\":\"on\"}"), "{\"peers\":[\"on\"],");
@@ -267,10 +267,10 @@ TEST(peers_are_served_as_they_were_kept)
 	/* An old list is better than none, but not than what was asked for. */
 	fake.old_peers = true;
 	CHECK(!ask("peers.list", "{}"));
-	waiters_call(&ops->peerbook.waiters, &outage);
+	waiters_call(&ops->peerbook->waiters, &outage);
 	check_has(client_hear(&client), PEERS);
 	CHECK(!ask("peers.list", "{\"refresh\":true}"));
-	waiters_call(&ops->peerbook.waiters, &outage);
+	waiters_call(&ops->peerbook->waiters, &outage);
 	check_fails(client_hear(&client), "unavailable", "away");
 	fake.refuses = ERROR_PAUSED;
 	check_has(ask("peers.list", "{}"), PEERS);
@@ -282,11 +282,11 @@ TEST(a_peer_is_discovered_once)
 	begin();
 	CHECK(!ask("peers.discover", "{\"peer\":\"p2\"}"));
 	fake_set_peers(ops, PEERS);
-	waiters_call(&ops->peerbook.waiters, NULL);
+	waiters_call(&ops->peerbook->waiters, NULL);
 	CHECK(!client_hear(&client));
 	CHECK_INT(fake.n_discoveries, 1);
-	ops->peerbook.peers[1].direct_url = (char[]){ "http://p2" };
-	ops->peerbook.peers[1].direct_until_ms = loop_now_ms(&fixture.loop) + 60000;
+	ops->peerbook->peers[1].direct_url = (char[]){ "http://p2" };
+	ops->peerbook->peers[1].direct_until_ms = loop_now_ms(&fixture.loop) + 60000;
 	waiters_call(&fake.waiters, NULL);
 	check_has(client_hear(&client),
 		  "{\"id\":\"p2\",\"name\":\"p2\",\"url\":\"http://p2\",\"route\":\"direct\",");

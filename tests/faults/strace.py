@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""strace, attached to a daemon that runs, or around one that starts.
+
+    with Strace(daemon) as trace:
+        daemon.call(…)
+    points = trace.points(daemon.state)         # the calls that touch this directory
+    for point in points:
+        with Strace(daemon, point.inject("error=EIO")) as trace:
+            daemon.call(…)                      # and that one fails
+
+A point is a system call's name and its number among those of that name since the
+tracing began, in the daemon's main thread. Tracing slows things down and changes
+nothing else, so the same story comes by the same points each time; where a fault
+really fell, hit() tells from the trace.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+LINE = re.compile(r"^(\d+) +(\w+)\((.*)$")
+# strace writes what it was told to do behind the call that it did it to.
+INJECTED = re.compile(r"\(INJECTED(?:: \w+)?\)$")
+CALLS = "%file,%desc"
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    name: str
+    rest: str       # arguments and result, as strace writes them
+
+    def touches(self, path: Path) -> bool:
+        return str(path) in self.rest
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    name: str
+    number: int
+    what: str       # the call as it was when nothing failed
+
+    def inject(self, fault: str, until: int = 0) -> str:
+        """Once, or with until so many times, or with -1 for ever."""
+        more = "+" if until < 0 else f"..{self.number + until - 1}" if until else ""
+        return f"inject={self.name}:{fault}:when={self.number}{more}"
+
+    def __str__(self) -> str:
+        return f"{self.name} #{self.number}: {self.what}"
+
+
+class Strace:
+    """faults: what inject() gives. Without a daemon only around(), for one that is to start."""
+
+    def __init__(self, output: Path, *faults: str, pid: int = 0):
+        self.output, self.pid = output, pid
+        self.options = ["strace", "-f", "-y", "-o", str(output), "-e", "signal=none",
+                        "-e", f"trace={CALLS}"]
+        for fault in faults:
+            self.options += ["-e", fault]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def around(self) -> list[str]:
+        """To put before a command, which stays the child of whoever starts it."""
+        return [*self.options, "-D"]
+
+    def __enter__(self) -> Strace:
+        self._process = subprocess.Popen([*self.options, "-p", str(self.pid)],
+                                         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        assert self._process.stderr
+        said = self._process.stderr.readline()
+        assert b" attached" in said, f"strace says {said!r}"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Lets go of the daemon, which lives on if it does."""
+        assert self._process and self._process.stderr
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        self._process.wait()
+        self._process.stderr.close()
+
+    def calls(self) -> list[Call]:
+        """Those of the main thread, which is in the first line."""
+        found = [match for match in map(LINE.match, self.output.read_text().splitlines()) if match]
+        return [Call(match[2], match[3]) for match in found if match[1] == found[0][1]]
+
+    def points(self, below: Path) -> list[Point]:
+        numbers: dict[str, int] = {}
+        points = []
+        for call in self.calls():
+            numbers[call.name] = numbers.get(call.name, 0) + 1
+            if call.touches(below):
+                points.append(Point(call.name, numbers[call.name], call.rest))
+        return points
+
+    def hit(self) -> Call | None:
+        """The first call that was made to fail."""
+        return next((call for call in self.calls() if INJECTED.search(call.rest)), None)

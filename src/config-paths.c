@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config-build.h"
@@ -69,14 +70,24 @@ static int user_paths(struct config_paths *paths, char **ret_dir, struct error *
 	return 0;
 }
 
+/*
+ * What systemd made for us; several are separated by colons. With DynamicUser=
+ * the name is systemd's symbolic link, and no link is trusted when it is opened.
+ */
+static char *state_directory(const char *given)
+{
+	AUTO(free) char *first = strndup(given, strcspn(given, ":"));
+	char *real = first ? realpath(first, NULL) : NULL;
+
+	return real ? real : TAKE(first);
+}
+
 static int system_paths(struct config_paths *paths, char **ret_dir, struct error *err)
 {
 	const char *state = absolute_env("STATE_DIRECTORY");
 
 	*ret_dir = strdup(SYSCONFDIR);
-	/* systemd separates several by colons. */
-	paths->state_dir =
-		state ? strndup(state, strcspn(state, ":")) : strdup(LOCALSTATEDIR "/lib/molecule");
+	paths->state_dir = state ? state_directory(state) : strdup(LOCALSTATEDIR "/lib/molecule");
 	if (!*ret_dir || !paths->state_dir)
 		return no_memory(err);
 

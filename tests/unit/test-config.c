@@ -4,7 +4,9 @@
 #include "config.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "unit/config-fixture.h"
@@ -162,6 +164,7 @@ TEST(a_user_has_places_of_its_own)
 
 TEST(the_system_has_places_of_its_own)
 {
+	char *link = here("public"), *target = here("private");
 	struct config_paths paths;
 	struct error err = { 0 };
 
@@ -169,6 +172,14 @@ TEST(the_system_has_places_of_its_own)
 	CHECK_INT(config_paths_init(&paths, NULL, false, NULL), 0);
 	CHECK_TEXT(paths.state_dir, "/var/lib/one");
 	config_paths_fini(&paths);
+
+	CHECK_INT(mkdir("private", 0700) | symlink("private", "public"), 0);
+	CHECK_INT(setenv("STATE_DIRECTORY", link, 1), 0);
+	CHECK_INT(config_paths_init(&paths, NULL, false, NULL), 0);
+	CHECK_TEXT(paths.state_dir, target);
+	config_paths_fini(&paths);
+	free(link);
+	free(target);
 
 	CHECK_INT(unsetenv("HOME") | unsetenv("XDG_CONFIG_HOME"), 0);
 	CHECK(config_paths_init(&paths, NULL, true, &err) < 0);

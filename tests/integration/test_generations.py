@@ -143,9 +143,10 @@ def test_failed_on_the_older_one_only_a_register_helps(old, daemon):
     daemon.wait_state("scout", "online")
     old.dev.change(scout, status="failed")
     since = old.dev.mark()
-    # It sees that; beats, in vain; and sees that.
-    for _ in range(3):
-        daemon.refresh("scout")
+    # It sees that; beats, in vain; sees that, and plans what helps.
+    for _ in range(10):
+        if daemon.refresh("scout")["next_attempt_at"]:
+            break
     old.dev.wait(scout, endpoint="register", since=since)
     old.dev.wait_row(scout, "status", "online")
     daemon.wait_state("scout", "online")

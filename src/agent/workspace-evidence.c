@@ -114,6 +114,24 @@ void workspace_note_status(struct workspace *workspace, const struct state_answe
 		       answer->status);
 }
 
+/* What mends it, if it is not mended without anybody's help. */
+static void describe_failed(const struct workspace *workspace, struct error *why)
+{
+	const struct workspace_settings *settings = &workspace->settings;
+	bool known = settings->reported_url || workspace->features.registered_by == REGISTRY_POLL;
+
+	if (known && workspace_wants_register(workspace, "failed"))
+		(void)error_set(why, ERROR_UNAVAILABLE, 0,
+				"the platform calls %s failed; it will register anew",
+				settings->name);
+	else
+		(void)error_set(
+			why, ERROR_UNAVAILABLE, 0,
+			"the platform calls %s failed, and only a register with an inbound URL "
+			"brings it back: set reported_url, or create it anew",
+			settings->name);
+}
+
 enum lifecycle_event workspace_read_status(const struct workspace *workspace,
 					   const struct state_answer *answer, struct error *why)
 {
@@ -123,11 +141,7 @@ enum lifecycle_event workspace_read_status(const struct workspace *workspace,
 		return LIFECYCLE_PAUSE;
 
 	if (strcmp(answer->status, "failed") == 0) {
-		(void)error_set(
-			why, ERROR_UNAVAILABLE, 0,
-			"the platform calls %s failed, and only a register with an inbound URL "
-			"brings it back: set reported_url, or create it anew",
-			name);
+		describe_failed(workspace, why);
 		return LIFECYCLE_AIL;
 	}
 	if (strcmp(answer->status, "degraded") == 0) {

@@ -145,7 +145,9 @@ def test_failed_on_the_older_one_only_a_register_helps(old, daemon):
     since = old.dev.mark()
     # It sees that; beats, in vain; sees that, and plans what helps.
     for _ in range(10):
-        if daemon.refresh("scout")["next_attempt_at"]:
+        status = daemon.refresh("scout")
+        assert status["state"] == "degraded" and "will register anew" in status["last_error"]
+        if status["next_attempt_at"]:
             break
     old.dev.wait(scout, endpoint="register", since=since)
     old.dev.wait_row(scout, "status", "online")

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""The unit leaves the daemon little to misuse, and everything that it needs."""
+
+import os
+import re
+from pathlib import Path
+
+from service import UNIT, run
+
+TOP = Path(__file__).resolve().parents[2]
+UNIT_FILE = Path("/lib/systemd/system") / UNIT
+EXPOSURE_MAX = 1.5
+
+# What a test needs and the service does not: the tests start daemons as they like,
+# and look for their files and processes.
+NOT_FOR_TESTS = ("StateDirectory", "StateDirectoryMode", "WatchdogSec", "Restart", "Type",
+                 "SystemCallErrorNumber")
+
+
+def test_little_is_exposed(service, platform):
+    service.start()
+    said = run("systemd-analyze", "security", "--no-pager", UNIT).stdout
+    score = float(re.search(r"exposure level for \S+: ([0-9.]+)", said)[1])
+    assert score <= EXPOSURE_MAX, said
+
+
+def settings():
+    """What [Service] imposes from User= on, as properties of a transient unit."""
+    lines = UNIT_FILE.read_text().partition("\nUser=")[2].partition("[Install]")[0].splitlines()
+    lines = ["User=" + lines[0], *lines[1:]]
+    return [line for line in lines if re.match(r"[A-Z]\w+=", line)
+            and line.partition("=")[0] not in NOT_FOR_TESTS]
+
+
+def test_the_integration_tests_pass_under_it(platform):
+    """A system call that the unit does not allow ends the process that makes it."""
+    properties = settings()
+    assert len(properties) > 25 and "SystemCallFilter=@system-service" in properties
+    build = Path(os.environ["MOLECULE_BUILD_DIR"])
+    marks = os.environ.get("MOLECULE_SANDBOX_TESTS", "smoke")
+    done = run("systemd-run", "--quiet", "--wait", "--pipe", "--collect",
+               *(f"--property={line}" for line in properties),
+               f"--property=BindReadOnlyPaths={build}:/run/build", "--working-directory=/tmp",
+               "--setenv=MOLECULE_BUILD_DIR=/run/build", "--setenv=PYTHONDONTWRITEBYTECODE=1",
+               "/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no",
+               "-m", marks, TOP / "tests" / "integration", check=False)
+    assert done.returncode == 0, done.stdout[-10000:] + done.stderr
+    assert re.search(r"\d+ passed", done.stdout) and "failed" not in done.stdout

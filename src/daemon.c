@@ -34,7 +34,8 @@
 #include "rpc/server.h"
 
 #define STATUS_MAX 1024
-#define READY_RETRY_MS 100 /* the manager's queue was full */
+#define READY_RETRY_MS 100  /* the manager's queue was full */
+#define TRIM_AFTER_MS 30000 /* when thousands that start together have joined */
 
 struct daemon {
 	const struct config_paths *paths; /* borrowed */
@@ -48,6 +49,7 @@ struct daemon {
 	struct loop_signal sigterm, sigint, sighup;
 	struct loop_work tell; /* STATUS= after this turn */
 	struct timer ready;    /* READY=1 once more */
+	struct timer trim;     /* gives back what a start or a reload has used */
 	int state_dirfd, lock_fd;
 	int exit_status;
 	bool once, running, stopping;
@@ -110,6 +112,11 @@ static void daemon_say_ready(struct daemon *daemon)
 static void daemon_on_ready(struct timer *timer)
 {
 	daemon_say_ready(container_of(timer, struct daemon, ready));
+}
+
+static void daemon_on_trim(struct timer *timer)
+{
+	(void)malloc_trim(0);
 }
 
 /* --- stopping --- */
@@ -185,8 +192,8 @@ static void daemon_adopt(struct daemon *daemon, struct config *config)
 {
 	agent_settings_drop_workspaces(&config->agent);
 	config_free(daemon->config);
-	(void)malloc_trim(0);
 	daemon->config = config;
+	timer_start(&daemon->trim, TRIM_AFTER_MS);
 	log_set_level((int)config->daemon.log_level);
 	if (daemon->server)
 		server_configure(daemon->server, &config->rpc, config->daemon.socket_group);
@@ -520,6 +527,7 @@ static void daemon_close(struct daemon *daemon)
 	struct server *server = TAKE(daemon->server);
 
 	timer_stop(&daemon->ready);
+	timer_stop(&daemon->trim);
 	server_free(server);
 	agent_free(daemon->agent);
 	loop_work_cancel(&daemon->tell);
@@ -540,6 +548,7 @@ static void daemon_serve(struct daemon *daemon)
 			   "tokens and secrets may be swapped to disk: raise LimitMEMLOCK");
 
 	daemon->running = true;
+	timer_start(&daemon->trim, TRIM_AFTER_MS);
 	log_info("molecule-agentd %s is ready; workspaces: %zu", MOLECULE_VERSION,
 		 daemon->agent->n_workspaces);
 	daemon_say_ready(daemon);
@@ -568,6 +577,7 @@ int daemon_run(const struct config_paths *paths, struct config *config, bool onc
 	}
 	loop_work_init(&daemon.tell, daemon_on_tell);
 	timer_init(&daemon.ready, &daemon.loop, daemon_on_ready);
+	timer_init(&daemon.trim, &daemon.loop, daemon_on_trim);
 
 	if (daemon_open(&daemon, &err) < 0) {
 		log_error("%s", err.text);

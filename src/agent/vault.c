@@ -151,10 +151,9 @@ static void bundle_compare(const struct vault *vault, const struct bundle *bundl
 	size_t i = 0, j = 0;
 
 	while (i < vault->n_entries || j < bundle->n_entries) {
-		const struct vault_entry *was = &vault->entries[i], *is = &bundle->entries[j];
-		int r = i == vault->n_entries    ? 1
-			: j == bundle->n_entries ? -1
-						 : compare_entries(was, is);
+		const struct vault_entry *was = i < vault->n_entries ? &vault->entries[i] : NULL;
+		const struct vault_entry *is = j < bundle->n_entries ? &bundle->entries[j] : NULL;
+		int r = !was ? 1 : !is ? -1 : compare_entries(was, is);
 
 		if (r < 0)
 			name_change(out, was);

@@ -141,6 +141,26 @@ const char *lifecycle_state_name(enum lifecycle_state state)
 	return "?";
 }
 
+enum error_kind lifecycle_refusal(enum lifecycle_state state)
+{
+	switch (state) {
+	case LIFECYCLE_PAUSED:
+		return ERROR_PAUSED;
+	case LIFECYCLE_REMOVED:
+		return ERROR_REMOVED;
+	case LIFECYCLE_AUTH_LOST:
+		return ERROR_UNAUTHORIZED;
+	case LIFECYCLE_JOINING:
+	case LIFECYCLE_ONLINE:
+	case LIFECYCLE_DEGRADED:
+	case LIFECYCLE_UNREACHABLE:
+	case LIFECYCLE_MISROUTED:
+	case LIFECYCLE_LEAVING:
+		break;
+	}
+	return ERROR_UNAVAILABLE;
+}
+
 const char *lifecycle_event_name(enum lifecycle_event event)
 {
 	switch (event) {

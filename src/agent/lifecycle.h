@@ -7,7 +7,7 @@
  * (agent/workspace.c) assigns the state and performs the actions.
  */
 
-#include <stdbool.h>
+#include "base/error.h"
 
 enum lifecycle_state {
 	LIFECYCLE_JOINING, /* nothing known yet */
@@ -60,4 +60,6 @@ struct lifecycle_step lifecycle_next(enum lifecycle_state state, enum lifecycle_
 
 const char *
 lifecycle_state_name(enum lifecycle_state state); /* "auth_lost", as the local API has it */
+/* As what kind of error those are told of it who wait for what this state does not allow. */
+enum error_kind lifecycle_refusal(enum lifecycle_state state);
 const char *lifecycle_event_name(enum lifecycle_event event);

@@ -249,7 +249,8 @@ void peerbook_stop(struct peerbook *book)
 {
 	struct error err = { 0 };
 
-	(void)error_set(&err, ERROR_UNAVAILABLE, 0, "the peers of %s were not asked for: it is %s",
+	(void)error_set(&err, lifecycle_refusal(*book->member->state), 0,
+			"the peers of %s were not asked for: it is %s",
 			book->member->settings->name, lifecycle_state_name(*book->member->state));
 	loop_work_cancel(&book->fetch_soon);
 	platform_call_stop(&book->call);

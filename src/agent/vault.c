@@ -372,7 +372,8 @@ void vault_stop(struct vault *vault)
 	if (list_empty(&vault->waiters))
 		return;
 
-	(void)error_set(&err, ERROR_UNAVAILABLE, 0, "the secrets of %s were not fetched: %s is %s",
+	(void)error_set(&err, lifecycle_refusal(*vault->member->state), 0,
+			"the secrets of %s were not fetched: %s is %s",
 			vault->member->settings->name, vault->member->settings->name,
 			lifecycle_state_name(*vault->member->state));
 	waiters_call(&vault->waiters, &err);

@@ -80,9 +80,8 @@ static void workspace_silence(struct workspace *workspace)
 {
 	struct error err = { 0 };
 
-	(void)error_set(
-		&err, workspace->state == LIFECYCLE_REMOVED ? ERROR_REMOVED : ERROR_UNAVAILABLE, 0,
-		"%s is %s", workspace->settings.name, lifecycle_state_name(workspace->state));
+	(void)error_set(&err, lifecycle_refusal(workspace->state), 0, "%s is %s",
+			workspace->settings.name, lifecycle_state_name(workspace->state));
 	workspace_stop_join(workspace);
 	workspace_unwatch(workspace);
 	if (workspace->peerbook)

@@ -48,6 +48,25 @@ def test_calls_answer_that_it_is_paused(platform, daemon):
 
 
 @pytest.mark.dev_platform
+def test_calls_that_wait_hear_of_it(platform, daemon):
+    scout = online(platform, daemon)
+    since = platform.dev.mark()
+    held = [platform.dev.fault(endpoint, scout, hang=True) for endpoint in ("secrets", "peers")]
+    calls = [(daemon.client.send(method, workspace="scout"), method)
+             for method in ("secrets.refresh", "peers.list")]
+    platform.dev.wait(scout, since=since, count=2)
+    platform.pause(scout)
+    assert daemon.connect().call("workspace.refresh")["state"] == "paused"
+    for fault in held:
+        fault.remove()
+    # The list of peers was on its way, and comes; secrets are another matter.
+    with pytest.raises(RpcError) as refused:
+        daemon.client.answer(calls[0][0])
+    assert refused.value.kind == "paused"
+    assert daemon.client.answer(calls[1][0])["peers"] == []
+
+
+@pytest.mark.dev_platform
 def test_paused_it_only_asks_for_the_state(platform, daemon):
     scout = online(platform, daemon, heartbeat_interval="1s", state_poll_interval="1s",
                    secrets_refresh_interval="1s", reported_url=URL)

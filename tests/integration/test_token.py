@@ -320,3 +320,25 @@ def test_killed_again_and_again_it_still_has_a_token(platform, daemon, scout):
     token = daemon.kept_token(scout) or scout.token
     assert platform.accepts(scout, token)
     assert all(".unproven" not in name for name in names(daemon))
+
+
+def test_a_join_does_not_replace_one_that_works(platform, daemon):
+    """What comes with a join has not worked yet; what an earlier one left has."""
+    scout = platform.create()
+    daemon.start()
+
+    def join(token):
+        daemon.call("workspace.join", platform_url=platform.url, workspace_id=scout.id,
+                    name="scout", token=token)
+        return daemon.wait_state("scout", "online")
+
+    join(scout.token)
+    daemon.call("workspace.leave", workspace="scout")
+    join("x" * 43)
+    assert daemon.kept_token(scout) == scout.token
+    daemon.call("workspace.leave", workspace="scout")
+
+    token = platform.mint(scout)
+    platform.revoke(scout, scout.token)
+    join(token)
+    assert daemon.kept_token(scout) == token

@@ -102,7 +102,7 @@ TEST(a_filter_looks_at_name_role_and_id_in_any_case)
 	struct fixture fixture;
 
 	begin(&fixture, TWO_PEERS);
-	check_list(&fixture, "ALPH", "[" JSON_A "]");
+	check_list(&fixture, "LPHA", "[" JSON_A "]");
 	check_list(&fixture, "search", "[" JSON_A "]");
 	check_list(&fixture, "2222-4222", "[" JSON_B "]");
 	check_list(&fixture, "a", "[" JSON_A "," JSON_B "]");

@@ -180,7 +180,7 @@ TEST(a_failure_is_tried_again_and_never_sooner_than_a_success)
 	begin(&fixture);
 	refresh(&fixture, 503, "");
 	CHECK(timer_is_running(&vault_of(&fixture)->refresh));
-	CHECK(ev_timer_remaining(fixture.loop.ev, &vault_of(&fixture)->refresh.ev) >
+	CHECK((double)timer_left_ms(&vault_of(&fixture)->refresh) / 1e3 >
 	      (double)INT32_MAX / 1e3 - 60);
 	fixture_fini(&fixture);
 }
@@ -192,13 +192,13 @@ TEST(secrets_are_served_by_their_decoded_names)
 	begin(&fixture);
 	refresh(&fixture, 200,
 		"{\"PLAIN\":\"sk-1\",\"a\\u003cb\":\"sk-2\",\"line\\nline\":\"sk-3\","
-		"\"back\\\\nslash\":\"sk-4\",\"\\u00e9\":\"sk-5\",\"quo\\\"te\":\"sk-6\"}");
+		"\"back\\\\nslash\":\"sk-4\",\"\\u00e9\":\"sk-5\",\"a\\\"b\":\"sk-6\"}");
 	CHECK(value_is(&fixture, "PLAIN", "\"sk-1\""));
 	CHECK(value_is(&fixture, "a<b", "\"sk-2\""));
 	CHECK(value_is(&fixture, "line\nline", "\"sk-3\""));
 	CHECK(value_is(&fixture, "back\\nslash", "\"sk-4\""));
 	CHECK(value_is(&fixture, "\xc3\xa9", "\"sk-5\""));
-	CHECK(value_is(&fixture, "quo\"te", "\"sk-6\""));
+	CHECK(value_is(&fixture, "a\"b", "\"sk-6\""));
 	CHECK(!vault_find(vault_of(&fixture), "PLAI", 4));
 	CHECK(!vault_find(vault_of(&fixture), "", 0));
 	fixture_fini(&fixture);

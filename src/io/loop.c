@@ -89,6 +89,44 @@ static void loop_on_idle(struct ev_loop *ev, struct ev_idle *idle, int events)
 {
 }
 
+static void loop_set_alarm(struct loop *loop, int64_t now_ns)
+{
+	int64_t in_ns = MAX(loop->timers.root->key - now_ns, (int64_t)0);
+
+	/* libev counts from when the poll returned, which a long turn leaves behind. */
+	ev_now_update(loop->ev);
+	ev_timer_stop(loop->ev, &loop->alarm);
+	ev_timer_set(&loop->alarm, (double)in_ns / (double)NS_PER_S, 0.);
+	ev_timer_start(loop->ev, &loop->alarm);
+}
+
+/*
+ * Those that are due now are set apart first (their keys below zero, in the
+ * same order): one that starts itself again has to wait for the next turn.
+ */
+static void loop_on_alarm(struct ev_loop *ev, struct ev_timer *alarm, int events)
+{
+	struct loop *loop = container_of(alarm, struct loop, alarm);
+	int64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	struct heap_node *node;
+
+	while ((node = loop->timers.root) && node->key <= now_ns) {
+		heap_take(&loop->timers, node);
+		heap_put(&loop->due, node, node->key - INT64_MAX);
+	}
+
+	while ((node = loop->due.root)) {
+		struct timer *timer = container_of(node, struct timer, node);
+
+		heap_take(&loop->due, node);
+		timer->fn(timer);
+		/* Careful: the timer may be gone. */
+	}
+
+	if (loop->timers.root)
+		loop_set_alarm(loop, clock_ns(CLOCK_MONOTONIC));
+}
+
 int loop_init(struct loop *loop)
 {
 	*loop = (struct loop){ 0 };
@@ -110,6 +148,7 @@ int loop_init(struct loop *loop)
 	ev_prepare_start(loop->ev, &loop->prepare);
 	ev_idle_init(&loop->idle, loop_on_idle);
 	ev_set_priority(&loop->idle, EV_MINPRI);
+	ev_timer_init(&loop->alarm, loop_on_alarm, 0., 0.);
 	return 0;
 }
 
@@ -120,6 +159,7 @@ void loop_fini(struct loop *loop)
 
 	while (list_pop(&loop->deferred))
 		;
+	ev_timer_stop(loop->ev, &loop->alarm);
 	ev_idle_stop(loop->ev, &loop->idle);
 	ev_prepare_stop(loop->ev, &loop->prepare);
 	ev_check_stop(loop->ev, &loop->check);
@@ -156,38 +196,42 @@ void loop_work_cancel(struct loop_work *work)
 	list_remove(&work->node);
 }
 
-static void timer_on_expiry(struct ev_loop *ev, struct ev_timer *watcher, int events)
-{
-	struct timer *timer = container_of(watcher, struct timer, ev);
-
-	timer->fn(timer);
-	/* Careful: the timer may be gone. */
-}
-
 void timer_init(struct timer *timer, struct loop *loop, timer_fn fn)
 {
 	*timer = (struct timer){ .loop = loop, .fn = fn };
-	ev_timer_init(&timer->ev, timer_on_expiry, 0., 0.);
 }
 
 void timer_start(struct timer *timer, int64_t after_ms)
 {
+	struct loop *loop = timer->loop;
+	int64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+
 	timer_stop(timer);
-	/* libev counts from when the poll returned, which a long turn leaves behind. */
-	ev_now_update(timer->loop->ev);
-	ev_timer_set(&timer->ev, (double)MAX(after_ms, (int64_t)0) / 1e3, 0.);
-	ev_timer_start(timer->loop->ev, &timer->ev);
+	heap_put(&loop->timers, &timer->node, now_ns + MAX(after_ms, (int64_t)0) * NS_PER_MS);
+	if (loop->timers.root == &timer->node)
+		loop_set_alarm(loop, now_ns);
 }
 
+/* The alarm stays: when it rings for nobody it is set anew. */
 void timer_stop(struct timer *timer)
 {
-	if (timer->loop)
-		ev_timer_stop(timer->loop->ev, &timer->ev);
+	if (!heap_has(&timer->node))
+		return;
+
+	if (timer->node.key < 0)
+		heap_take(&timer->loop->due, &timer->node);
+	else
+		heap_take(&timer->loop->timers, &timer->node);
 }
 
 bool timer_is_running(const struct timer *timer)
 {
-	return ev_is_active(&timer->ev) || ev_is_pending(&timer->ev);
+	return heap_has(&timer->node);
+}
+
+int64_t timer_left_ms(const struct timer *timer)
+{
+	return (timer->node.key - clock_ns(CLOCK_MONOTONIC)) / NS_PER_MS;
 }
 
 static void loop_on_signal(struct ev_loop *ev, struct ev_signal *watcher, int events)

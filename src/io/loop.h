@@ -13,6 +13,7 @@
 
 #include <ev.h>
 
+#include "base/heap.h"
 #include "base/list.h"
 #include "base/metrics.h"
 
@@ -24,6 +25,9 @@ struct loop {
 	struct ev_prepare prepare;
 	struct ev_check check;
 	struct ev_idle idle; /* keeps the loop turning while work is deferred */
+	struct heap timers;
+	struct heap due;       /* timers whose time has come, in this turn */
+	struct ev_timer alarm; /* for the first of the timers */
 	struct list deferred;
 	bool stopping;
 	int64_t turn_began_ns;  /* 0 before the first */
@@ -68,13 +72,16 @@ void loop_work_cancel(struct loop_work *work);
 /*
  * One-shot timer; never early, whatever the turn that starts it has spent so
  * far. The callback may start it again, or free what it lives in.
+ *
+ * Timers are in a heap of ours under one timer of libev's: a workspace has
+ * several, and there may be fifty thousand workspaces.
  */
 struct timer;
 typedef void (*timer_fn)(struct timer *timer);
 
 struct timer {
-	struct ev_timer ev;
-	struct loop *loop; /* borrowed */
+	struct heap_node node; /* its key: when it is due, in nanoseconds */
+	struct loop *loop;     /* borrowed */
 	timer_fn fn;
 };
 
@@ -82,6 +89,7 @@ void timer_init(struct timer *timer, struct loop *loop, timer_fn fn);
 void timer_start(struct timer *timer, int64_t after_ms); /* restarts one that runs */
 void timer_stop(struct timer *timer); /* takes one that is zeroed or does not run */
 bool timer_is_running(const struct timer *timer);
+int64_t timer_left_ms(const struct timer *timer); /* of one that runs; negative: overdue */
 
 /* A signal, delivered in the loop. */
 struct loop_signal;

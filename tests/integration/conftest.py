@@ -56,6 +56,8 @@ def shared_platform() -> Iterator[Platform]:
 
 @pytest.fixture
 def platform(shared_platform: Platform) -> Iterator[Platform]:
+    if not shared_platform.standin:
+        shared_platform.wait_for_room()
     yield shared_platform
     if shared_platform.standin:
         shared_platform.dev.reset()

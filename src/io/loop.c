@@ -249,8 +249,19 @@ void loop_signal_start(struct loop_signal *signal, struct loop *loop, int number
 	ev_signal_start(loop->ev, &signal->ev);
 }
 
+/* libev restores the default, which is to die: it must not be seen while it is in force. */
 void loop_signal_stop(struct loop_signal *signal)
 {
-	if (signal->loop)
-		ev_signal_stop(signal->loop->ev, &signal->ev);
+	int number = signal->ev.signum;
+	sigset_t blocked, before;
+
+	if (!signal->loop)
+		return;
+
+	(void)sigemptyset(&blocked);
+	(void)sigaddset(&blocked, number);
+	(void)pthread_sigmask(SIG_BLOCK, &blocked, &before);
+	ev_signal_stop(signal->loop->ev, &signal->ev);
+	(void)sigaction(number, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

@@ -91,7 +91,7 @@ void timer_stop(struct timer *timer); /* takes one that is zeroed or does not ru
 bool timer_is_running(const struct timer *timer);
 int64_t timer_left_ms(const struct timer *timer); /* of one that runs; negative: overdue */
 
-/* A signal, delivered in the loop. */
+/* A signal, delivered in the loop; ignored after it was stopped, not deadly again. */
 struct loop_signal;
 typedef void (*loop_signal_fn)(struct loop_signal *signal);
 

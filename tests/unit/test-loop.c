@@ -310,6 +310,8 @@ TEST(a_signal_comes_through_the_loop)
 	loop_run(&loop);
 	CHECK_TEXT(order, "u");
 	loop_signal_stop(&usr1);
+	/* Late ones do nothing. */
+	CHECK_INT(raise(SIGUSR1), 0);
 	loop_fini(&loop);
 }
 

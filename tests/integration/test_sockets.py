@@ -66,7 +66,7 @@ def test_replaces_a_socket_that_nobody_listens_on(daemon):
     stale.close()
     daemon.start()
     assert daemon.call("daemon.info")
-    assert "replacing stale socket" in daemon.log
+    daemon.wait_log("replacing stale socket")
 
 
 def test_does_not_take_a_socket_that_somebody_listens_on(daemon):
@@ -281,7 +281,7 @@ def test_serves_though_nobody_takes_its_log(daemon):
         process = subprocess.Popen([build_dir() / "src/molecule-agentd", "--config",
                                     daemon.etc / "agentd.conf"], env=daemon.env, stderr=full)
     try:
-        wait_until(lambda: daemon.socket.exists(), "it listens")
+        wait_until(lambda: daemon.socket.exists() and is_answered(daemon.socket), "it listens")
         with Wire(daemon.socket) as wire:
             wire.send(b"}\n" * 10)
             assert len(wire.sync()) == 10
@@ -297,7 +297,7 @@ def test_a_reader_of_its_log_that_sleeps_does_not_stop_it(daemon):
                                 daemon.etc / "agentd.conf"], env=daemon.env, stderr=writer)
     os.close(writer)
     try:
-        wait_until(lambda: daemon.socket.exists(), "it listens")
+        wait_until(lambda: daemon.socket.exists() and is_answered(daemon.socket), "it listens")
         with Wire(daemon.socket) as wire:
             # Each reload is a line of the log; nobody has read one of them.
             for i in range(500):

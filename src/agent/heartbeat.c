@@ -29,7 +29,8 @@ static void heartbeat_arm(struct heartbeat *heartbeat)
 static int64_t heartbeat_next(const struct heartbeat *heartbeat, int64_t now_ms)
 {
 	int64_t interval = heartbeat_interval(heartbeat);
-	int64_t into = (now_ms - heartbeat->phase_ms) % interval;
+	int64_t phase_ms = (int64_t)(((uint64_t)heartbeat->phase * (uint64_t)interval) >> 32);
+	int64_t into = (now_ms - phase_ms) % interval;
 
 	if (into < 0)
 		into += interval;
@@ -143,7 +144,7 @@ void heartbeat_init(struct heartbeat *heartbeat, const struct membership *member
 	*heartbeat =
 		(struct heartbeat){ .member = member, .reporter = reporter, .on_reply = on_reply };
 	/* The low bits of a product are the poorest: take the high ones. */
-	heartbeat->phase_seed = (uint32_t)(hash >> 32);
+	heartbeat->phase = (uint32_t)(hash >> 32);
 	heartbeat->born_ms = loop_now_ms(member->context->loop);
 	timer_init(&heartbeat->timer, member->context->loop, heartbeat_on_timer);
 	platform_call_init(&heartbeat->call, heartbeat_on_done);
@@ -160,9 +161,6 @@ static void heartbeat_schedule(struct heartbeat *heartbeat)
 {
 	int64_t now_ms = loop_now_ms(heartbeat->member->context->loop);
 
-	heartbeat->phase_ms = (int64_t)(((uint64_t)heartbeat->phase_seed *
-					 (uint64_t)heartbeat_interval(heartbeat)) >>
-					32);
 	heartbeat->due_ms = heartbeat_next(heartbeat, now_ms);
 	heartbeat_arm(heartbeat);
 }

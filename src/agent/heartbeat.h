@@ -29,14 +29,13 @@ struct heartbeat {
 	struct timer timer;
 	struct platform_call call;
 	bool running;
-	uint32_t phase_seed;
-	int64_t phase_ms;      /* 0 .. interval - 1 */
+	uint32_t phase;        /* of 2^32 to the interval */
 	int64_t due_ms;        /* monotonic: when the next beat is due */
 	int64_t hold_until_ms; /* monotonic: beats that fall before it are left out */
 	int64_t last_ok_ms;    /* monotonic; 0: never */
 	int64_t last_ok_wall_ms;
 	struct error *last_error;        /* owned; NULL: none */
-	uint64_t sent, ok, failed, late; /* late: begun more than a second after it was due */
+	uint32_t sent, ok, failed, late; /* late: begun more than a second after it was due */
 	struct backoff backoff;
 	heartbeat_fn on_reply;
 };

@@ -179,9 +179,9 @@ static void vault_adopt(struct vault *vault, struct bundle *bundle)
 {
 	vault_drop(vault);
 	vault->bundle = TAKE(bundle->text);
-	vault->bundle_len = bundle->len;
+	vault->bundle_len = (uint32_t)bundle->len;
 	vault->entries = TAKE(bundle->entries);
-	vault->n_entries = bundle->n_entries;
+	vault->n_entries = (uint32_t)bundle->n_entries;
 	vault->fetched = true;
 	vault->failing = false;
 	vault->fetched_at_ms = loop_now_ms(vault->member->context->loop);

@@ -43,21 +43,20 @@ struct vault {
 	const struct membership *member;   /* borrowed */
 	const struct vault_events *events; /* borrowed */
 	char *bundle; /* secret memory: {"KEY":"value",...}, keys sorted, unique; NULL: empty */
-	size_t bundle_len;
-	struct vault_entry *entries; /* sorted by key's decoded bytes */
-	size_t n_entries;
-	bool fetched;          /* there is a bundle, be it empty */
+	struct vault_entry *entries; /* sorted by the bytes of their keys, as JSON */
+	uint32_t bundle_len, n_entries;
 	int64_t fetched_at_ms; /* monotonic */
 	char fetched_at[TIME_TEXT_SIZE];
+	bool fetched;             /* there is a bundle, be it empty */
 	bool failing;             /* the last attempt failed: what is here is stale */
+	bool refreshing;          /* in the background */
 	struct error *last_error; /* owned; NULL: none */
 	struct platform_call call;
 	struct list waiters;
-	bool refreshing; /* in the background */
 	struct timer refresh;
 	struct loop_work fetch_soon;
 	struct backoff backoff;
-	uint64_t n_fetches, n_failures;
+	uint32_t n_fetches, n_failures;
 };
 
 void vault_init(struct vault *vault, const struct membership *member,

@@ -104,8 +104,8 @@ static int token_read(int dirfd, const char *path, char **ret, struct error *err
 	return 0;
 }
 
-static int read_stored(int state_dirfd, const struct workspace_settings *settings, char **ret,
-		       struct error *err)
+static int read_stored(int state_dirfd, const struct workspace_settings *settings,
+		       const char *suffix, char **ret, struct error *err)
 {
 	AUTO(fd_close) int dirfd = -1;
 	int r;
@@ -114,7 +114,7 @@ static int read_stored(int state_dirfd, const struct workspace_settings *setting
 	if (r < 0)
 		return r;
 
-	return token_read(dirfd, token_name(settings, "").text, ret, err);
+	return token_read(dirfd, token_name(settings, suffix).text, ret, err);
 }
 
 static int read_credential(const struct workspace_settings *settings, char **ret, struct error *err)
@@ -141,6 +141,7 @@ static int read_sdk(const struct workspace_settings *settings, char **ret, struc
 	const char *home = getenv("HOME");
 	AUTO(free) char *path = NULL;
 	const struct passwd *user;
+	int r;
 
 	if (!home) {
 		user = getpwuid(geteuid());
@@ -152,7 +153,9 @@ static int read_sdk(const struct workspace_settings *settings, char **ret, struc
 	if (asprintf(&path, "%s/.molecule/%s/.auth_token", home, settings->id) < 0)
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory for a path");
 
-	return token_read(AT_FDCWD, path, ret, err);
+	r = token_read(AT_FDCWD, path, ret, err);
+	/* A home that we may not look into has nothing for us. */
+	return r == -EACCES ? 0 : r;
 }
 
 static int read_source(enum token_source source, int state_dirfd,
@@ -162,7 +165,7 @@ static int read_source(enum token_source source, int state_dirfd,
 	case TOKEN_NONE:
 		break;
 	case TOKEN_STATE:
-		return read_stored(state_dirfd, settings, ret, err);
+		return read_stored(state_dirfd, settings, "", ret, err);
 	case TOKEN_CREDENTIAL:
 		return read_credential(settings, ret, err);
 	case TOKEN_FILE:
@@ -170,6 +173,8 @@ static int read_source(enum token_source source, int state_dirfd,
 					    : 0;
 	case TOKEN_SDK:
 		return read_sdk(settings, ret, err);
+	case TOKEN_UNPROVEN:
+		return read_stored(state_dirfd, settings, UNPROVEN, ret, err);
 	}
 	return 0;
 }
@@ -178,7 +183,7 @@ int token_load(struct token *token, int state_dirfd, const struct workspace_sett
 	       const char *refused, struct error *err)
 {
 	static const enum token_source order[] = { TOKEN_STATE, TOKEN_CREDENTIAL, TOKEN_FILE,
-						   TOKEN_SDK };
+						   TOKEN_SDK, TOKEN_UNPROVEN };
 	int r;
 
 	for (size_t i = 0; i < ARRAY_LEN(order); i++) {
@@ -298,6 +303,8 @@ const char *token_source_name(enum token_source source)
 		return "file";
 	case TOKEN_SDK:
 		return "sdk";
+	case TOKEN_UNPROVEN:
+		return "unproven";
 	}
 	return "?";
 }

@@ -6,10 +6,10 @@
  *
  * Sources, the first that has one wins: what workspace.join or token.set gave
  * and has worked (STATE/tokens/ID@HOST), a systemd credential, the configured file,
- * the Python SDK's ~/.molecule/ID/.auth_token. On disk a token is 0600 from
- * birth and replaced atomically; in memory it is in locked, wiped pages. It is
- * written before it is used: a token that exists only in memory can be lost.
- * The file's name holds the platform, so that a token can go to no other one.
+ * the Python SDK's ~/.molecule/ID/.auth_token, what a cut-short change left. On disk a token is
+ * 0600 from birth and replaced atomically; in memory it is in locked, wiped pages. It is written
+ * before it is used: a token that exists only in memory can be lost. The file's name holds the
+ * platform, so that a token can go to no other one.
  */
 
 #include <stdbool.h>
@@ -27,6 +27,7 @@ enum token_source {
 	TOKEN_CREDENTIAL,
 	TOKEN_FILE,
 	TOKEN_SDK,
+	TOKEN_UNPROVEN, /* a change of token was cut short */
 };
 
 struct token {
@@ -52,8 +53,9 @@ int token_store(struct token *token, int state_dirfd, const struct workspace_set
 		const char *text, struct error *err);
 
 /*
- * A token that is not proven yet waits beside the other one: a rotation that is
- * killed leaves it there, and the next start drops it.
+ * A token that is not proven yet waits beside the other one. When the change is
+ * killed it stays there, and is tried when no other one works: it may be the
+ * only one that does. It is dropped when another has proved good.
  */
 int token_store_unproven(int state_dirfd, const struct workspace_settings *settings,
 			 const char *text, struct error *err);

@@ -96,11 +96,25 @@ void workspace_save_token(struct workspace *workspace)
 	agent_unwarn(workspace->context, "token_not_saved", name);
 }
 
+/* The token is good: one from a change that was cut short is kept, one beside it is not. */
+static void workspace_settle_token(struct workspace *workspace)
+{
+	if (workspace->token_settled || workspace->rotation)
+		return;
+
+	workspace->token_settled = true;
+	if (workspace->token.source == TOKEN_UNPROVEN)
+		workspace->token_unsaved = true;
+	workspace_save_token(workspace);
+	if (!workspace->token_unsaved)
+		token_drop_unproven(workspace->context->state_dirfd, &workspace->settings);
+}
+
 void workspace_proved(struct workspace *workspace)
 {
+	workspace_settle_token(workspace);
 	workspace->failures = 0;
 	workspace->token_reread = false;
-	workspace->last_answer_ms = loop_now_ms(workspace->context->loop);
 	workspace_save_token(workspace);
 	if (!workspace->features.probed && workspace->platform->probed) {
 		workspace->features.probed = true;
@@ -140,6 +154,10 @@ enum lifecycle_event workspace_read_status(const struct workspace *workspace,
 	if (answer->paused)
 		return LIFECYCLE_PAUSE;
 
+	if (strcmp(answer->status, "removed") == 0) {
+		(void)error_set(why, ERROR_REMOVED, 0, "%s was deleted on the platform", name);
+		return LIFECYCLE_DELETE;
+	}
 	if (strcmp(answer->status, "failed") == 0) {
 		describe_failed(workspace, why);
 		return LIFECYCLE_AIL;

@@ -235,9 +235,12 @@ static void on_registered(struct workspace *workspace, const struct platform_rep
 	/* A token for one who has one: ours is dead, or we are. It is proven before it is believed.
 	 */
 	if (minted && workspace->token.text) {
-		if (workspace_change_token(workspace, minted, strlen(minted), NULL, &err) < 0)
-			log_event(LOG_WARNING, workspace->settings.name, "token_kept", NULL, "%s",
-				  err.text);
+		if (workspace_change_token(workspace, minted, strlen(minted), NULL, &err) < 0 &&
+		    token_store_unproven(workspace->context->state_dirfd, &workspace->settings,
+					 minted, &err) < 0)
+			log_event(LOG_ERR, workspace->settings.name, "token_not_saved",
+				  MESSAGE_TOKEN_NOT_SAVED,
+				  "a token that the platform gave is lost: %s", err.text);
 		secret_free(minted);
 		(void)error_set(&err, ERROR_UNAUTHORIZED, 0,
 				"the platform gave %s another token, which is being proven",

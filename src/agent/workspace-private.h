@@ -10,9 +10,6 @@
 #include "agent/workspace.h"
 #include "platform/state.h"
 
-/* The platform's liveness TTL (PLATFORM 3.4: Redis key of 180 s): after a longer gap we are
- * offline. */
-#define LIVENESS_TTL_MS 180000
 /* How long to wait when a person has to act. */
 #define PATIENT_MS 300000
 #define FAILURES_MAX 3

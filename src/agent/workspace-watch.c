@@ -174,7 +174,6 @@ static void beat_on_reply(struct heartbeat *heartbeat, const struct platform_rep
 		/* It does not prove the token (a deleted workspace gets a 200 too), only the
 		 * platform. */
 		workspace->failures = 0;
-		workspace->last_answer_ms = loop_now_ms(workspace->context->loop);
 		return;
 	}
 	/* What the joining sequence is about to find out needs no second opinion. */

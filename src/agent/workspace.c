@@ -516,6 +516,9 @@ int workspace_new(struct agent_context *context, struct platform *platform,
 
 	workspace->context = context;
 	workspace->platform = platform;
+	/* They are equal: one set of strings will do. */
+	platform_settings_fini(&workspace->settings.platform);
+	workspace->settings.platform = platform->settings;
 	workspace_init(workspace);
 	*ret = workspace;
 	return 0;
@@ -540,6 +543,7 @@ void workspace_free(struct workspace *workspace)
 	token_fini(&workspace->token);
 	error_keep(&workspace->last_error, NULL);
 	error_keep(&workspace->refresh_error, NULL);
+	workspace->settings.platform = (struct platform_settings){ 0 };
 	workspace_settings_fini(&workspace->settings);
 	free(workspace);
 }
@@ -547,7 +551,6 @@ void workspace_free(struct workspace *workspace)
 void workspace_start(struct workspace *workspace, int64_t after_ms)
 {
 	workspace->started = true;
-	token_drop_unproven(workspace->context->state_dirfd, &workspace->settings);
 	workspace_plan_join(workspace, after_ms);
 }
 

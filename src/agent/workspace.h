@@ -77,18 +77,18 @@ struct workspace {
 	struct timer join_timer, poll_timer;
 	int64_t next_attempt_ms; /* monotonic; 0: none planned */
 	struct backoff join_backoff, poll_backoff;
-	int64_t last_answer_ms; /* monotonic: the last time the platform took us as alive */
-	bool doubted;           /* a poll is due soon, out of order */
-	bool token_reread;      /* since the last good answer */
-	bool token_unsaved;     /* the disk did not take it: it is in memory only */
-	bool registered_now;    /* in this run of the joining sequence */
+	bool doubted;        /* a poll is due soon, out of order */
+	bool token_reread;   /* since the last good answer */
+	bool token_settled;  /* proved good since the start: no other one is needed */
+	bool token_unsaved;  /* the disk did not take it: it is in memory only */
+	bool registered_now; /* in this run of the joining sequence */
 	enum registry_way trying;
 	struct loop_work joined_soon;
 	struct list refresh_waiters, card_waiters, join_waiters;
 	unsigned refresh_left;       /* answers that a refresh still waits for */
 	struct error *refresh_error; /* owned; NULL: none */
 
-	uint64_t n_polls_ok, n_polls_failed, n_registers;
+	uint32_t n_polls_ok, n_polls_failed, n_registers;
 };
 
 int workspace_new(struct agent_context *context, struct platform *platform,

@@ -3,7 +3,8 @@
  * Reading replies as evidence. A reply proves only what nobody else could have
  * said: a 404 without a body comes from a tenant guard that missed its header,
  * one in plain text from a wrong base URL, a page of HTML from whatever stands
- * in between. Only our own platform says in JSON that our workspace is gone.
+ * in between. That our workspace is gone only our own platform says: in JSON that
+ * names it, or with a 410, which nothing else has for these paths.
  */
 
 #include "platform/verdict.h"

@@ -122,6 +122,37 @@ TEST(a_refused_token_is_read_again_once)
 	fixture_fini(&fixture);
 }
 
+/* The change was killed after the platform had given up the old one. */
+TEST(what_a_cut_short_change_left_is_tried_last_and_kept_when_it_works)
+{
+	struct fixture fixture;
+
+	fixture_init(&fixture);
+	fixture_put_token(&fixture, "token-of-old");
+	CHECK_INT(token_store_unproven(fixture.dirfd, &fixture.settings, "token-of-new", NULL), 0);
+	fixture_begin(&fixture);
+	CHECK_TEXT(fixture_expect(&fixture, GET_STATE)->bearer, "token-of-old");
+	fixture_answer(&fixture, GET_STATE, 401, INVALID_TOKEN);
+	CHECK_TEXT(fixture_expect(&fixture, GET_STATE)->bearer, "token-of-new");
+	CHECK(file_exists(UNPROVEN_FILE_NAME));
+	fixture_answer(&fixture, GET_STATE, 200, STATE("online"));
+	CHECK_TEXT(file_line(TOKEN_FILE_NAME), "token-of-new");
+	CHECK(!file_exists(UNPROVEN_FILE_NAME));
+	fixture_fini(&fixture);
+}
+
+TEST(a_state_called_removed_is_a_deletion)
+{
+	struct fixture fixture;
+
+	fixture_init(&fixture);
+	fixture_begin_online(&fixture);
+	fixture_expire(&fixture, &fixture.workspace->poll_timer);
+	fixture_answer(&fixture, GET_STATE, 200, STATE("removed"));
+	CHECK_INT(state_of(&fixture), LIFECYCLE_REMOVED);
+	fixture_fini(&fixture);
+}
+
 TEST(a_token_that_cannot_be_read_is_a_persons_turn)
 {
 	struct fixture fixture;

@@ -93,7 +93,7 @@ static int buffer_make_room(struct buffer *buffer, size_t len)
 	return buffer_grow(buffer, have + len);
 }
 
-int buffer_append(struct buffer *buffer, const void *bytes, size_t len)
+int buffer_append_and_grow(struct buffer *buffer, const void *bytes, size_t len)
 {
 	int r;
 
@@ -105,16 +105,6 @@ int buffer_append(struct buffer *buffer, const void *bytes, size_t len)
 		memcpy(buffer->bytes + buffer->tail, bytes, len);
 	buffer->tail += len;
 	return 0;
-}
-
-int buffer_append_text(struct buffer *buffer, const char *text)
-{
-	return buffer_append(buffer, text, strlen(text));
-}
-
-int buffer_append_char(struct buffer *buffer, char c)
-{
-	return buffer_append(buffer, &c, 1);
 }
 
 int buffer_printf(struct buffer *buffer, const char *format, ...)

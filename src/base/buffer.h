@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/util.h"
 
@@ -40,10 +41,34 @@ static inline size_t buffer_len(const struct buffer *buffer)
 	return buffer->tail - buffer->head;
 }
 
-/* Each returns 0, -ENOMEM or -EMSGSIZE; nothing is appended by halves. */
-int buffer_append(struct buffer *buffer, const void *bytes, size_t len);
-int buffer_append_text(struct buffer *buffer, const char *text);
-int buffer_append_char(struct buffer *buffer, char c);
+/* What buffer_append() does when there is not simply room. */
+int buffer_append_and_grow(struct buffer *buffer, const void *bytes, size_t len);
+
+/*
+ * Each returns 0, -ENOMEM or -EMSGSIZE; nothing is appended by halves. An answer
+ * is a dozen short pieces that mostly fit: that is worth doing in line.
+ */
+static inline int buffer_append(struct buffer *buffer, const void *bytes, size_t len)
+{
+	if (buffer->failed || !len || len > buffer->capacity - buffer->tail ||
+	    len > buffer->limit - buffer_len(buffer))
+		return buffer_append_and_grow(buffer, bytes, len);
+
+	memcpy(buffer->bytes + buffer->tail, bytes, len);
+	buffer->tail += len;
+	return 0;
+}
+
+static inline int buffer_append_text(struct buffer *buffer, const char *text)
+{
+	return buffer_append(buffer, text, strlen(text));
+}
+
+static inline int buffer_append_char(struct buffer *buffer, char c)
+{
+	return buffer_append(buffer, &c, 1);
+}
+
 int buffer_printf(struct buffer *buffer, const char *format, ...) PRINTF(2, 3);
 
 /*

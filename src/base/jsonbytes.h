@@ -13,7 +13,8 @@
 
 static inline bool json_is_space(char c)
 {
-	return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+	/* Nearly every byte that is asked about is above all of them. */
+	return (unsigned char)c <= ' ' && (c == ' ' || c == '\n' || c == '\t' || c == '\r');
 }
 
 static inline bool json_is_plain(char c)
@@ -46,6 +47,33 @@ static inline const char *json_plain_end(const char *at, const char *end)
 	}
 #endif
 	while (at < end && json_is_plain(*at))
+		at++;
+
+	return at;
+}
+
+/*
+ * In a string that has been checked: the first byte that is a quote or a
+ * backslash. Bytes that are not ASCII are left out, the rest is as above.
+ */
+static inline const char *json_quote_or_escape(const char *at, const char *end)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+
+	while (end - at >= 8) {
+		uint64_t word, quote, backslash, marks;
+
+		memcpy(&word, at, sizeof(word));
+		quote = word ^ (ones * '"');
+		backslash = word ^ (ones * '\\');
+		marks = ((quote - ones) | (backslash - ones)) & ~word & highs;
+		if (marks)
+			return at + __builtin_ctzll(marks) / 8;
+		at += 8;
+	}
+#endif
+	while (at < end && *at != '"' && *at != '\\')
 		at++;
 
 	return at;

@@ -33,10 +33,13 @@ static enum member member_of(struct json_text name)
 {
 	int member;
 
-	/* "i\u0064" is an id too. */
-	for (member = 0; member < MEMBER_OTHER; member++)
+	for (member = 0; member < MEMBER_OTHER; member++) {
+		/* "i\u0064" is an id too. */
+		if (name.at[1] != member_names[member][0] && name.at[1] != '\\')
+			continue;
 		if (json_text_equals(name, member_names[member]))
 			break;
+	}
 
 	return (enum member)member;
 }

@@ -26,11 +26,10 @@ static const char *skip_space(const char *at, const char *end)
 static const char *skip_string(const char *at, const char *end)
 {
 	for (at++; at < end; at++) {
-		at = json_plain_end(at, end);
+		at = json_quote_or_escape(at, end);
 		if (at == end || *at == '"')
 			break;
-		if (*at == '\\')
-			at++;
+		at++;
 	}
 
 	return at < end ? at + 1 : end;
@@ -302,16 +301,23 @@ static bool next_piece(struct pieces *pieces, const char **ret, size_t *ret_len)
 
 bool json_text_equals(struct json_text string, const char *text)
 {
-	size_t text_len = strlen(text), len;
+	size_t text_len, len;
 	struct pieces pieces;
 	const char *piece;
 
-	if (json_text_kind(string) != JSON_STRING)
+	if (!string.len || string.at[0] != '"')
 		return false;
 
-	/* Most names are told apart by this: escapes are longer than what they mean. */
-	if (string.len - 2 < text_len ||
-	    (text_len && string.at[1] != text[0] && string.at[1] != '\\'))
+	/* Most names are told apart by this. */
+	if (text[0] && string.at[1] != text[0] && string.at[1] != '\\')
+		return false;
+
+	text_len = strlen(text);
+	/* An escape is longer than what it means: most names need no decoding. */
+	if (string.len - 2 <= text_len)
+		return string.len - 2 == text_len && memcmp(string.at + 1, text, text_len) == 0 &&
+		       !memchr(text, '\\', text_len);
+	if (!memchr(string.at + 1, '\\', string.len - 2))
 		return false;
 
 	pieces = pieces_of(string);

@@ -42,7 +42,7 @@ static int fetch(struct call *call, call_resume_fn resume, struct error *err)
 	return CALL_PARKED;
 }
 
-static const struct vault_entry *find_key(const struct vault *vault, struct json_text key)
+static const struct vault_entry *find_decoded(const struct vault *vault, struct json_text key)
 {
 	char name[KEY_MAX + 1];
 	ssize_t len;
@@ -53,6 +53,19 @@ static const struct vault_entry *find_key(const struct vault *vault, struct json
 
 	name[len] = '\0';
 	return vault_find(vault, name, (size_t)len);
+}
+
+/* A name that is written as the vault writes it is found without decoding it. */
+static const struct vault_entry *find_key(const struct vault *vault, struct json_text key)
+{
+	for (size_t i = 0; i < vault->n_entries; i++) {
+		const struct vault_entry *entry = &vault->entries[i];
+
+		if (entry->key.len == key.len && memcmp(entry->key.at, key.at, key.len) == 0)
+			return entry;
+	}
+
+	return find_decoded(vault, key);
 }
 
 /* Whether an earlier one among the wanted is the same: an object has a name once. */

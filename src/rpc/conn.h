@@ -20,7 +20,7 @@
 #include "rpc/hub.h"
 
 #define CONN_IN_SLACK 16384 /* one read beyond a message's limit */
-#define CONN_IN_HIGH 65536  /* requests that wait to be served: past it nothing is read */
+#define CONN_IN_HIGH 8192   /* requests that wait to be served: past it nothing is read */
 
 struct conn;
 

@@ -13,7 +13,12 @@
 #include "io/stream.h"
 #include "rpc/sink.h"
 
-#define OUTLET_HIGH 65536 /* bytes nobody has read: past it a connection is not read either */
+/*
+ * Bytes that the socket, which holds ten times that, has not taken: past it a
+ * connection is not served, nor read. It is what a client that never reads has
+ * of our memory.
+ */
+#define OUTLET_HIGH 16384
 #define OUTLET_SLACK 8192 /* above the cap: for errors, and the last word of subscriptions */
 #define OUTLET_HOLD 16    /* answers of a pipeline that one send() takes along */
 

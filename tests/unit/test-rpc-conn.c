@@ -119,7 +119,7 @@ TEST(a_client_that_does_not_read_is_not_read)
 		sent += (size_t)MAX(n, (ssize_t)0);
 		fixture_turn();
 	}
-	/* Two socket buffers, 64 KiB of answers and as much of requests: no more. */
+	/* Two socket buffers, and a little of answers and of requests: no more. */
 	CHECK(sent < 4 << 20);
 	CHECK_INT(server_connections(fixture.server), 1);
 

@@ -74,7 +74,7 @@ def test_viem(daemon, scout, modules):
 def test_vscode_jsonrpc(daemon, scout, modules):
     assert node("vscode-jsonrpc.js", modules, daemon) == {
         "pid": daemon.pid, "id": scout.id, "code": -32601, "kind": "method_not_found", "mine": True,
-        "task": "größer als ASCII"}
+        "task": "größer, schöner"}
 
 
 def test_pylsp_jsonrpc(daemon, scout):

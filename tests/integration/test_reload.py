@@ -90,7 +90,7 @@ def test_a_workspace_that_became_another_is_joined_anew(platform, daemon, two):
 WRONG = [
     ("agentd.conf", "[daemon]\nlog_levle = info\n", 2, "log_level"),
     ("agentd.conf", "[daemon]\nlog_level = loud\n", 2, "log_level"),
-    ("agentd.conf", "[deamon]\n", 1, "deamon"),
+    ("agentd.conf", "[daemonic]\n", 1, "daemonic"),
     ("agentd.conf", "# fine\n[rpc]\nmax_connections = many\n", 3, "max_connections"),
     ("workspaces.d/beta.conf", "[workspace]\nplatform_url = nope\n", 2, "platform_url"),
     ("workspaces.d/gamma.conf", "[workspace]\n\ntoken = abc\n", 3, "token"),

@@ -240,14 +240,3 @@ def test_an_answer_beyond_the_limit_is_an_error_not_an_end(platform, daemon, sco
         daemon.call("secrets.get")
     assert caught.value.kind == "too_large" and "max_output_bytes" in caught.value.text
     assert daemon.call("secrets.get", keys=["COLOUR"])["values"] == {"COLOUR": "greenish-blue"}
-
-
-def test_no_pipeliner_starves_another(daemon, scout):
-    start(daemon, scout)
-    with Wire(daemon.socket) as greedy:
-        greedy.send(b"".join(request(i, "workspace.status") for i in range(500)))
-        with Wire(daemon.socket) as modest:
-            modest.send(info("modest"))
-            assert modest.message()["id"] == "modest"
-        for i in range(500):
-            assert greedy.message()["id"] == i

@@ -17,7 +17,7 @@ async function main() {
   const refused = await connection.sendRequest('no.such').catch((error) => error);
   const { subscription } = await connection.sendRequest(
     'events.subscribe', { types: ['workspace.report'] });
-  await connection.sendRequest('workspace.report', { current_task: 'größer als ASCII' });
+  await connection.sendRequest('workspace.report', { current_task: 'größer, schöner' });
   const heard = await event;
 
   // Its own way to cancel is a notification that means nothing here, and does no harm.

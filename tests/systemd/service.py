@@ -23,7 +23,8 @@ from harness import Client, Closed, Platform, Workspace  # noqa: E402
 UNIT, SOCKET_UNIT = "molecule-agentd.service", "molecule-agentd.socket"
 SOCKET, SECOND_SOCKET = Path("/run/molecule.sock"), Path("/run/molecule/agentd.sock")
 ETC, STATE = Path("/etc/molecule"), Path("/var/lib/molecule")
-PATIENCE_S = 20.0
+PATIENCE_S = 20.0   # for what must come
+COMMAND_S = 60.0    # for a command to end
 
 Entry = dict[str, Any]
 
@@ -35,7 +36,8 @@ UNIT_FAILED = "d9b373ed55a64feb8242e02dbe79a49c"
 
 def run(*command: str | Path, check: bool = True, **more: Any) -> subprocess.CompletedProcess[str]:
     """A command's outcome; anything but success fails the test unless check is false."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, **more)
+    done = subprocess.run(command, capture_output=True, text=True,
+                          **{"timeout": COMMAND_S, **more})
     assert not check or done.returncode == 0, \
         f"{' '.join(map(str, command))}: status {done.returncode}\n{done.stdout}{done.stderr}"
     return done
@@ -196,6 +198,6 @@ def is_listening(path: Path) -> bool:
         return client.connect_ex(str(path)) == 0
 
 
-__all__ = ["Client", "Closed", "ETC", "Entry", "Journal", "PATIENCE_S", "Platform", "SECOND_SOCKET", "SOCKET",
-           "SOCKET_UNIT", "STATE", "Service", "UNIT", "UNIT_FAILED", "UNIT_STARTED", "UNIT_STOPPED",
-           "Workspace", "as_user", "is_listening", "run"]
+__all__ = ["Client", "Closed", "ETC", "Entry", "Journal", "PATIENCE_S", "Platform",
+           "SECOND_SOCKET", "SOCKET", "SOCKET_UNIT", "STATE", "Service", "UNIT", "UNIT_FAILED",
+           "UNIT_STARTED", "UNIT_STOPPED", "Workspace", "as_user", "is_listening", "run"]

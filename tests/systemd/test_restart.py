@@ -110,9 +110,11 @@ def test_a_daemon_that_was_killed_comes_back(service, platform):
 
 
 def test_a_stalled_loop_is_killed_and_comes_back(service, platform):
-    service.drop_in("WatchdogSec=1s", "RestartSec=100ms")
     service.add(platform.create())
     service.start()
+    assert service.show("WatchdogUSec") == "30s", "as it is installed: too long for a test"
+    service.drop_in("WatchdogSec=1s", "RestartSec=100ms")
+    service.systemctl("restart")
     service.wait_state("scout", "online")
     pid = service.pid
     journal = Journal()
@@ -165,7 +167,7 @@ def test_it_is_not_restarted_when_it_was_told_to_exit(service, platform, setting
 
 
 def test_a_wrong_configuration_is_not_tried_again(service, platform):
-    path = service.write("workspaces.d/scout.conf", "[workspace]\nplatform_ulr = http://127.0.0.1\n")
+    path = service.write("workspaces.d/scout.conf", "[workspace]\nplatform_ulr = http://::1\n")
     done = service.systemctl("start", check=False)
     assert done.returncode != 0
     assert service.state == "failed (failed)", "not on its way back"

@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "io/http-memory.h"
 #include "io/http-multi.h"
 #include "io/http-transfer.h"
 
@@ -177,7 +176,7 @@ int http_new(struct loop *loop, struct http **ret, struct error *err)
 
 	/* It would write the keys of each connection to where the environment says. */
 	(void)unsetenv("SSLKEYLOGFILE");
-	if (http_memory_init() < 0)
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "cannot initialise libcurl");
 
 	http = calloc(1, sizeof(*http));

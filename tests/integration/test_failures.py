@@ -287,7 +287,8 @@ def test_a_rate_limit_is_kept_before_it_is_hit(start_platform, daemon):
 @pytest.mark.parametrize("fault", [
     {"cut": 0}, {"cut": 1}, {"cut": 5}, {"cut": 10}, {"cut": 28}, {"malformed": True},
     {"wrong_types": "KEY"}, {"json": {"KEY": None}}, {"json": {"KEY": ["a"]}}, {"json": []},
-    {"json": "text"}, {"body": ""}, {"body": '{"KEY":"a","KEY":"b"}'}, {"body": '{"KEY":"a"}{'}, {"status": 302}, {"status": 500},
+    {"json": "text"}, {"body": ""}, {"body": '{"KEY":"a","KEY":"b"}'},
+    {"body": '{"KEY":"a"}{'}, {"status": 302}, {"status": 500},
     {"status": 500, "json": {"error": "failed to decrypt", "failed_keys": ["global:K"]}},
     {"huge_body_mib": 20},
 ], ids=lambda fault: "-".join(f"{key}-{value}" for key, value in fault.items())[:40])

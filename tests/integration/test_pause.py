@@ -54,7 +54,8 @@ def test_calls_that_wait_hear_of_it(platform, daemon):
     held = [platform.dev.fault(endpoint, scout, hang=True) for endpoint in ("secrets", "peers")]
     calls = [(daemon.client.send(method, workspace="scout"), method)
              for method in ("secrets.refresh", "peers.list")]
-    platform.dev.wait(scout, since=since, count=2)
+    for endpoint in ("secrets", "peers"):
+        platform.dev.wait_held(scout, since=since, endpoint=endpoint)
     platform.pause(scout)
     assert daemon.connect().call("workspace.refresh")["state"] == "paused"
     for fault in held:

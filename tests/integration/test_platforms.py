@@ -69,7 +69,8 @@ def test_one_platform_hangs_and_nobody_else_waits(platform, far, daemon):
     hang = far.dev.fault("any", three, hang=True)
     numbers = [daemon.client.send("peers.list", workspace="three"),
                daemon.client.send("workspace.refresh", workspace="three")]
-    far.dev.wait(three, since=since, count=3)
+    for endpoint in ("peers", "heartbeat", "state"):
+        far.dev.wait_held(three, since=since, endpoint=endpoint)
     for name in ("one", "two"):
         assert daemon.refresh(name)["state"] == "online"
     assert not any(daemon.client.is_answered(number) for number in numbers)
@@ -142,7 +143,7 @@ def test_a_fleet_does_not_beat_in_step(platform, daemon):
     for workspace in fleet:
         beats = platform.dev.wait(workspace, endpoint="heartbeat", count=3)
         phases.append(beats[2]["time"] % 2)
-        assert abs((beats[2]["time"] - beats[1]["time"]) - 2) < 0.3
+        assert abs((beats[2]["time"] - beats[1]["time"]) - 2) < 1
     phases.sort()
     gaps = [after - before for before, after in zip(phases, phases[1:])]
     assert sum(gap > 0.02 for gap in gaps) >= 5, phases

@@ -198,7 +198,8 @@ def test_a_late_refusal_of_the_old_one_says_nothing_of_the_new(platform, daemon,
         beat, poll = (platform.dev.fault(endpoint, scout, hang=True)
                       for endpoint in ("heartbeat", "state"))
         number = daemon.client.send("workspace.refresh")
-        platform.dev.wait(scout, since=since, count=2)
+        for endpoint in ("heartbeat", "state"):
+            platform.dev.wait_held(scout, since=since, endpoint=endpoint)
         platform.revoke_all(scout, but=token)
         beat.remove()
         poll.remove()

@@ -46,14 +46,15 @@ static void heartbeat_record(struct heartbeat *heartbeat, const struct platform_
 		heartbeat->last_ok_ms = now_ms;
 		heartbeat->last_ok_wall_ms = wall_now_ms();
 		error_keep(&heartbeat->last_error, NULL);
-		backoff_succeeded(&heartbeat->backoff, now_ms);
+		backoff_succeeded(&heartbeat->backoff, &polling_backoff, now_ms);
 		return;
 	}
 
 	heartbeat->failed++;
 	error_keep(&heartbeat->last_error, &reply->err);
 	/* A failing platform is never asked more often than one that works. */
-	heartbeat->hold_until_ms = now_ms + backoff_failed(&heartbeat->backoff, random_u32());
+	heartbeat->hold_until_ms =
+		now_ms + backoff_failed(&heartbeat->backoff, &polling_backoff, random_u32());
 }
 
 static void heartbeat_on_done(struct platform_call *call, const struct platform_reply *reply)
@@ -148,7 +149,6 @@ void heartbeat_init(struct heartbeat *heartbeat, const struct membership *member
 	heartbeat->born_ms = loop_now_ms(member->context->loop);
 	timer_init(&heartbeat->timer, member->context->loop, heartbeat_on_timer);
 	platform_call_init(&heartbeat->call, heartbeat_on_done);
-	backoff_init(&heartbeat->backoff, &polling_backoff);
 }
 
 void heartbeat_fini(struct heartbeat *heartbeat)

@@ -196,9 +196,10 @@ static void vault_arm(struct vault *vault, bool good)
 	int64_t delay = interval;
 
 	if (good)
-		backoff_succeeded(&vault->backoff, now_ms);
+		backoff_succeeded(&vault->backoff, &polling_backoff, now_ms);
 	else
-		delay = MAX(interval, backoff_failed(&vault->backoff, random_u32()));
+		delay = MAX(interval,
+			    backoff_failed(&vault->backoff, &polling_backoff, random_u32()));
 
 	if (vault->refreshing && interval)
 		timer_start(&vault->refresh, delay);
@@ -337,7 +338,6 @@ void vault_init(struct vault *vault, const struct membership *member,
 	timer_init(&vault->refresh, member->context->loop, vault_on_refresh);
 	loop_work_init(&vault->fetch_soon, vault_on_fetch_soon);
 	platform_call_init(&vault->call, vault_on_reply);
-	backoff_init(&vault->backoff, &polling_backoff);
 }
 
 void vault_fini(struct vault *vault)

@@ -39,7 +39,8 @@ static void join_end(struct workspace *workspace, enum lifecycle_event event,
 
 	workspace->step = WORKSPACE_RESTS;
 	if (good)
-		backoff_succeeded(&workspace->join_backoff, loop_now_ms(workspace->context->loop));
+		backoff_succeeded(&workspace->join_backoff, &polling_backoff,
+				  loop_now_ms(workspace->context->loop));
 	workspace_event(workspace, event, why);
 	if (good && workspace->step == WORKSPACE_RESTS)
 		join_probe(workspace);
@@ -56,9 +57,9 @@ static void join_again(struct workspace *workspace)
 		workspace->state == LIFECYCLE_ONLINE || workspace->state == LIFECYCLE_DEGRADED;
 
 	if (settled && !workspace_is_joining(workspace) && !workspace->next_attempt_ms)
-		workspace_plan_join(workspace,
-				    MAX(backoff_failed(&workspace->join_backoff, random_u32()),
-					workspace->settings.state_poll_interval_ms));
+		workspace_plan_join(workspace, MAX(backoff_failed(&workspace->join_backoff,
+								  &polling_backoff, random_u32()),
+						   workspace->settings.state_poll_interval_ms));
 }
 
 static void join_fail(struct workspace *workspace, const struct error *err)
@@ -504,5 +505,4 @@ void workspace_join_init(struct workspace *workspace)
 {
 	timer_init(&workspace->join_timer, workspace->context->loop, join_on_timer);
 	platform_call_init(&workspace->join_call, join_on_reply);
-	backoff_init(&workspace->join_backoff, &polling_backoff);
 }

@@ -44,6 +44,18 @@ void workspace_join_beat(struct workspace *workspace, const struct platform_repl
 /* Asks as anybody whether we still exist, then goes on from there. */
 void workspace_inquire(struct workspace *workspace);
 
+/* What a refresh waits for. */
+enum refresh_part {
+	REFRESH_BEAT = 1 << 0,
+	REFRESH_POLL = 1 << 1,
+	REFRESH_JOIN = 1 << 2,
+};
+
+/* These parts are done with, well or not; when they were the last, those who wait are told. */
+void workspace_refresh_settle(struct workspace *workspace, unsigned parts, const struct error *err);
+/* All who wait for something are told why it does not come. */
+void workspace_errands_drop(struct workspace *workspace, const struct error *err);
+
 void workspace_watch_init(struct workspace *workspace);
 void workspace_watch(struct workspace *workspace);
 void workspace_unwatch(struct workspace *workspace);
@@ -54,8 +66,6 @@ void workspace_refresh_joined(struct workspace *workspace, const struct error *e
 void workspace_refresh_follow(struct workspace *workspace);
 /* The heartbeats have ended, and the one that it may wait for. */
 void workspace_refresh_hushed(struct workspace *workspace, const struct error *err);
-/* All that wait for a refresh are told why there is none. */
-void workspace_refresh_drop(struct workspace *workspace, const struct error *err);
 
 /* Mints, or proves what is given; the waiter may be NULL. ERROR_CONFLICT while another is. */
 int workspace_change_token(struct workspace *workspace, const char *given, size_t len,

@@ -9,37 +9,6 @@
 
 #include "agent/workspace-private.h"
 
-enum refresh_part {
-	REFRESH_BEAT = 1 << 0,
-	REFRESH_POLL = 1 << 1,
-	REFRESH_JOIN = 1 << 2,
-};
-
-static void refresh_settle(struct workspace *workspace, unsigned parts, const struct error *err)
-{
-	if (!(workspace->refresh_left & parts))
-		return;
-
-	workspace->refresh_left &= ~parts;
-	if (err && err->kind != ERROR_NONE)
-		error_keep(&workspace->refresh_error, err);
-	if (workspace->refresh_left)
-		return;
-
-	waiters_call(&workspace->refresh_waiters, workspace->refresh_error);
-	error_keep(&workspace->refresh_error, NULL);
-}
-
-void workspace_refresh_joined(struct workspace *workspace, const struct error *err)
-{
-	refresh_settle(workspace, REFRESH_JOIN, err);
-}
-
-void workspace_refresh_drop(struct workspace *workspace, const struct error *err)
-{
-	refresh_settle(workspace, REFRESH_BEAT | REFRESH_POLL | REFRESH_JOIN, err);
-}
-
 static void poll_arm(struct workspace *workspace, int64_t hold_ms)
 {
 	int64_t interval = workspace->settings.state_poll_interval_ms;
@@ -53,8 +22,8 @@ static void poll_bring_up(struct workspace *workspace, const char *status)
 	bool beaten = workspace->heartbeat.last_ok_ms > workspace->state_since_ms;
 
 	if (beaten && !workspace->next_attempt_ms && workspace_wants_register(workspace, status))
-		workspace_plan_join(workspace,
-				    backoff_failed(&workspace->join_backoff, random_u32()));
+		workspace_plan_join(workspace, backoff_failed(&workspace->join_backoff,
+							      &polling_backoff, random_u32()));
 }
 
 static void poll_read(struct workspace *workspace, const struct state_answer *answer)
@@ -69,7 +38,7 @@ static void poll_read(struct workspace *workspace, const struct state_answer *an
 	workspace_event(workspace, event, &why);
 	if (event != LIFECYCLE_PAUSE && !workspace_is_joining(workspace))
 		poll_bring_up(workspace, answer->status);
-	refresh_settle(workspace, REFRESH_POLL, NULL);
+	workspace_refresh_settle(workspace, REFRESH_POLL, NULL);
 }
 
 /* What is no answer yet is followed by a question, and a refresh waits for that. */
@@ -80,9 +49,9 @@ static void watch_weigh(struct workspace *workspace, enum refresh_part part,
 		reply->verdict == PLATFORM_UNAUTHORIZED || reply->verdict == PLATFORM_MISSING;
 
 	if (!unclear)
-		refresh_settle(workspace, part, &reply->err);
+		workspace_refresh_settle(workspace, part, &reply->err);
 	workspace_weigh(workspace, reply);
-	refresh_settle(workspace, part, &reply->err);
+	workspace_refresh_settle(workspace, part, &reply->err);
 }
 
 static void poll_on_reply(struct platform_call *call, const struct platform_reply *reply)
@@ -94,7 +63,7 @@ static void poll_on_reply(struct platform_call *call, const struct platform_repl
 
 	if (reply->verdict == PLATFORM_OK) {
 		if (state_parse(reply, workspace->settings.id, &answer, &bad.err) == 0) {
-			backoff_succeeded(&workspace->poll_backoff, now_ms);
+			backoff_succeeded(&workspace->poll_backoff, &polling_backoff, now_ms);
 			poll_arm(workspace, 0);
 			poll_read(workspace, &answer);
 			return;
@@ -103,7 +72,8 @@ static void poll_on_reply(struct platform_call *call, const struct platform_repl
 	}
 
 	workspace->n_polls_failed++;
-	poll_arm(workspace, backoff_failed(&workspace->poll_backoff, random_u32()));
+	poll_arm(workspace,
+		 backoff_failed(&workspace->poll_backoff, &polling_backoff, random_u32()));
 	watch_weigh(workspace, REFRESH_POLL, &bad);
 }
 
@@ -119,23 +89,12 @@ void workspace_poll_now(struct workspace *workspace)
 		return;
 
 	poll_arm(workspace, BACKOFF_FIRST_MS);
-	refresh_settle(workspace, REFRESH_POLL, &err);
+	workspace_refresh_settle(workspace, REFRESH_POLL, &err);
 }
 
 static void poll_on_timer(struct timer *timer)
 {
 	workspace_poll_now(container_of(timer, struct workspace, poll_timer));
-}
-
-void workspace_refresh_follow(struct workspace *workspace)
-{
-	if (workspace->refresh_left)
-		workspace->refresh_left = REFRESH_JOIN;
-}
-
-void workspace_refresh_hushed(struct workspace *workspace, const struct error *err)
-{
-	refresh_settle(workspace, REFRESH_BEAT, err);
 }
 
 /* The first poll falls somewhere in the interval, so that a fleet does not ask in step. */
@@ -156,7 +115,7 @@ void workspace_unwatch(struct workspace *workspace)
 	timer_stop(&workspace->poll_timer);
 	platform_call_stop(&workspace->poll_call);
 	workspace->doubted = false;
-	refresh_settle(workspace, REFRESH_POLL, NULL);
+	workspace_refresh_settle(workspace, REFRESH_POLL, NULL);
 }
 
 static void beat_on_reply(struct heartbeat *heartbeat, const struct platform_reply *reply)
@@ -164,13 +123,13 @@ static void beat_on_reply(struct heartbeat *heartbeat, const struct platform_rep
 	struct workspace *workspace = container_of(heartbeat, struct workspace, heartbeat);
 
 	if (workspace->step == WORKSPACE_BEATS) {
-		refresh_settle(workspace, REFRESH_BEAT,
-			       reply->verdict == PLATFORM_OK ? NULL : &reply->err);
+		workspace_refresh_settle(workspace, REFRESH_BEAT,
+					 reply->verdict == PLATFORM_OK ? NULL : &reply->err);
 		workspace_join_beat(workspace, reply);
 		return;
 	}
 	if (reply->verdict == PLATFORM_OK) {
-		refresh_settle(workspace, REFRESH_BEAT, NULL);
+		workspace_refresh_settle(workspace, REFRESH_BEAT, NULL);
 		/* It does not prove the token (a deleted workspace gets a 200 too), only the
 		 * platform. */
 		workspace->failures = 0;
@@ -178,7 +137,7 @@ static void beat_on_reply(struct heartbeat *heartbeat, const struct platform_rep
 	}
 	/* What the joining sequence is about to find out needs no second opinion. */
 	if (workspace_is_joining(workspace))
-		refresh_settle(workspace, REFRESH_BEAT, &reply->err);
+		workspace_refresh_settle(workspace, REFRESH_BEAT, &reply->err);
 	else
 		watch_weigh(workspace, REFRESH_BEAT, reply);
 }
@@ -187,53 +146,8 @@ void workspace_watch_init(struct workspace *workspace)
 {
 	timer_init(&workspace->poll_timer, workspace->context->loop, poll_on_timer);
 	platform_call_init(&workspace->poll_call, poll_on_reply);
-	backoff_init(&workspace->poll_backoff, &polling_backoff);
 	heartbeat_init(&workspace->heartbeat, &workspace->membership, &workspace->reporter,
 		       beat_on_reply);
-	list_init(&workspace->refresh_waiters);
-}
-
-/* What a refresh of this state waits for. */
-static unsigned refresh_parts(struct workspace *workspace)
-{
-	bool settled =
-		workspace->state == LIFECYCLE_ONLINE || workspace->state == LIFECYCLE_DEGRADED;
-	unsigned parts = 0;
-
-	if (workspace_is_joining(workspace))
-		return REFRESH_JOIN;
-
-	if (!settled && workspace->state != LIFECYCLE_PAUSED) {
-		workspace_plan_join(workspace, 0);
-		return REFRESH_JOIN;
-	}
-
-	if (settled) {
-		heartbeat_now(&workspace->heartbeat);
-		if (platform_call_is_running(&workspace->heartbeat.call))
-			parts |= REFRESH_BEAT;
-	}
-	workspace_poll_now(workspace);
-	if (platform_call_is_running(&workspace->poll_call))
-		parts |= REFRESH_POLL;
-	return parts;
-}
-
-int workspace_refresh(struct workspace *workspace, struct waiter *waiter, struct error *err)
-{
-	unsigned parts;
-
-	if (workspace->state == LIFECYCLE_REMOVED || workspace->state == LIFECYCLE_LEAVING)
-		return workspace_may_call(workspace, err);
-
-	parts = refresh_parts(workspace);
-	if (!parts)
-		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory to refresh %s",
-				 workspace->settings.name);
-
-	workspace->refresh_left |= parts;
-	list_append(&workspace->refresh_waiters, &waiter->node);
-	return 0;
 }
 
 void workspace_doubt(struct workspace *workspace)

@@ -87,9 +87,7 @@ static void workspace_silence(struct workspace *workspace)
 	if (workspace->peerbook)
 		peerbook_stop(workspace->peerbook);
 	rotation_free(workspace->rotation);
-	platform_call_stop(&workspace->card_call);
-	workspace_refresh_drop(workspace, &err);
-	waiters_call(&workspace->card_waiters, &err);
+	workspace_errands_drop(workspace, &err);
 }
 
 static void workspace_act(struct workspace *workspace, unsigned actions)
@@ -124,8 +122,8 @@ static void workspace_act(struct workspace *workspace, unsigned actions)
 	if (actions & LIFECYCLE_REJOIN)
 		workspace_plan_join(workspace, 0);
 	if (actions & LIFECYCLE_RETRY)
-		workspace_plan_join(workspace,
-				    backoff_failed(&workspace->join_backoff, random_u32()));
+		workspace_plan_join(workspace, backoff_failed(&workspace->join_backoff,
+							      &polling_backoff, random_u32()));
 	if (actions & LIFECYCLE_PATIENT)
 		workspace_plan_join(workspace, workspace_jitter(PATIENT_MS));
 }
@@ -188,68 +186,6 @@ void workspace_await_join(struct workspace *workspace, struct waiter *waiter)
 	list_append(&workspace->join_waiters, &waiter->node);
 	if (workspace->state != LIFECYCLE_JOINING)
 		loop_defer(workspace->context->loop, &workspace->joined_soon);
-}
-
-static void card_on_reply(struct platform_call *call, const struct platform_reply *reply)
-{
-	struct workspace *workspace = container_of(call, struct workspace, card_call);
-
-	waiters_call(&workspace->card_waiters, reply->verdict == PLATFORM_OK ? NULL : &reply->err);
-	if (reply->verdict == PLATFORM_UNAUTHORIZED || reply->verdict == PLATFORM_STRAY)
-		workspace_doubt(workspace);
-}
-
-/* The card is the settings' from now on; on disk too, when they are ours to write. */
-static int workspace_keep_card(struct workspace *workspace, const char *card, size_t len,
-			       struct error *err)
-{
-	struct agent_context *context = workspace->context;
-	char *before = workspace->settings.agent_card;
-	char *copy;
-	int r;
-
-	copy = strndup(card, len);
-	if (!copy)
-		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory for an agent card");
-
-	workspace->settings.agent_card = copy;
-	if (workspace->settings.joined) {
-		r = context->events->save(context->events_data, &workspace->settings, err);
-		if (r < 0) {
-			workspace->settings.agent_card = before;
-			free(copy);
-			return r;
-		}
-	}
-	free(before);
-	return 0;
-}
-
-int workspace_update_card(struct workspace *workspace, const char *card, size_t len,
-			  struct waiter *waiter, struct error *err)
-{
-	const struct workspace_settings *settings = &workspace->settings;
-	int r;
-
-	r = workspace_may_call(workspace, err);
-	if (r < 0)
-		return r;
-
-	if (platform_call_is_running(&workspace->card_call))
-		return error_set(err, ERROR_CONFLICT, EBUSY,
-				 "another card of %s is on its way; wait for that", settings->name);
-
-	r = workspace_keep_card(workspace, card, len, err);
-	if (r < 0)
-		return r;
-
-	r = registry_update_card(&workspace->card_call, workspace->platform, settings->id,
-				 workspace->token.text, card, len, err);
-	if (r < 0)
-		return r;
-
-	list_append(&workspace->card_waiters, &waiter->node);
-	return 0;
 }
 
 static void rotation_on_switched(struct rotation *rotation, void *data)
@@ -485,10 +421,8 @@ static void workspace_init(struct workspace *workspace)
 		.state = &workspace->state,
 	};
 	list_init(&workspace->node);
-	list_init(&workspace->card_waiters);
 	list_init(&workspace->join_waiters);
 	loop_work_init(&workspace->joined_soon, workspace_on_joined_soon);
-	platform_call_init(&workspace->card_call, card_on_reply);
 	workspace_join_init(workspace);
 	workspace_watch_init(workspace);
 	vault_init(&workspace->vault, &workspace->membership, &vault_events);
@@ -542,7 +476,7 @@ void workspace_free(struct workspace *workspace)
 	workspace_save_token(workspace);
 	token_fini(&workspace->token);
 	error_keep(&workspace->last_error, NULL);
-	error_keep(&workspace->refresh_error, NULL);
+	free(workspace->errands);
 	workspace->settings.platform = (struct platform_settings){ 0 };
 	workspace_settings_fini(&workspace->settings);
 	free(workspace);

@@ -24,7 +24,7 @@
 #include "base/metrics.h"
 #include "platform/registry.h"
 
-#define WORKSPACE_STATUS_MAX 40 /* of the platform's own word for our status */
+#define WORKSPACE_STATUS_MAX 23 /* of the platform's own word for our status */
 
 /* What was learnt about this platform. */
 struct workspace_features {
@@ -45,6 +45,8 @@ enum workspace_step {
 	WORKSPACE_INQUIRES, /* GET /workspaces/ID without a token: after a 401, or holding none */
 	WORKSPACE_PROBES,   /* joined; asks what the platform knows */
 };
+
+struct workspace_errands;
 
 struct workspace {
 	struct list node;              /* in the agent's list, sorted by name */
@@ -73,7 +75,6 @@ struct workspace {
 	enum workspace_step step;
 	struct platform_call join_call; /* the joining sequence, and the inquiry */
 	struct platform_call poll_call; /* the state poll */
-	struct platform_call card_call;
 	struct timer join_timer, poll_timer;
 	int64_t next_attempt_ms; /* monotonic; 0: none planned */
 	struct backoff join_backoff, poll_backoff;
@@ -84,9 +85,8 @@ struct workspace {
 	bool registered_now; /* in this run of the joining sequence */
 	enum registry_way trying;
 	struct loop_work joined_soon;
-	struct list refresh_waiters, card_waiters, join_waiters;
-	unsigned refresh_left;       /* answers that a refresh still waits for */
-	struct error *refresh_error; /* owned; NULL: none */
+	struct list join_waiters;
+	struct workspace_errands *errands; /* owned; NULL: nobody has asked for one yet */
 
 	uint32_t n_polls_ok, n_polls_failed, n_registers;
 };

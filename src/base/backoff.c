@@ -8,11 +8,6 @@
 
 #include "base/util.h"
 
-void backoff_init(struct backoff *backoff, const struct backoff_policy *policy)
-{
-	*backoff = (struct backoff){ .policy = policy };
-}
-
 /* delay * (0.5 + random / 2^32), without leaving 64 bits on the way. */
 static int64_t jitter(int64_t delay_ms, uint32_t random)
 {
@@ -22,9 +17,9 @@ static int64_t jitter(int64_t delay_ms, uint32_t random)
 	return (int64_t)(delay / 2 + part);
 }
 
-int64_t backoff_failed(struct backoff *backoff, uint32_t random)
+int64_t backoff_failed(struct backoff *backoff, const struct backoff_policy *policy,
+		       uint32_t random)
 {
-	const struct backoff_policy *policy = backoff->policy;
 	int64_t delay = MIN(policy->first_ms, policy->cap_ms);
 
 	for (uint32_t i = 0; i < backoff->failures && delay < policy->cap_ms && delay > 0; i++)
@@ -36,14 +31,14 @@ int64_t backoff_failed(struct backoff *backoff, uint32_t random)
 	return jitter(delay, random);
 }
 
-void backoff_succeeded(struct backoff *backoff, int64_t now_ms)
+void backoff_succeeded(struct backoff *backoff, const struct backoff_policy *policy, int64_t now_ms)
 {
 	if (!backoff->failures)
 		return;
 
 	if (!backoff->good_since_ms)
 		backoff->good_since_ms = MAX(now_ms, (int64_t)1);
-	if (now_ms - backoff->good_since_ms >= backoff->policy->steady_ms)
+	if (now_ms - backoff->good_since_ms >= policy->steady_ms)
 		backoff_reset(backoff);
 }
 

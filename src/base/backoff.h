@@ -16,19 +16,19 @@ struct backoff_policy {
 	int64_t steady_ms; /* success must last this long to reset */
 };
 
+/* Zeroed: nothing has failed yet. */
 struct backoff {
-	const struct backoff_policy *policy; /* borrowed */
-	int64_t good_since_ms;               /* 0: not good now */
+	int64_t good_since_ms; /* 0: not good now */
 	uint32_t failures;
 };
 
-void backoff_init(struct backoff *backoff, const struct backoff_policy *policy);
-
 /* Notes a failure; returns the delay. random is uniform over 32 bits. */
-int64_t backoff_failed(struct backoff *backoff, uint32_t random);
+int64_t backoff_failed(struct backoff *backoff, const struct backoff_policy *policy,
+		       uint32_t random);
 
 /* Notes a success at a monotonic time. */
-void backoff_succeeded(struct backoff *backoff, int64_t now_ms);
+void backoff_succeeded(struct backoff *backoff, const struct backoff_policy *policy,
+		       int64_t now_ms);
 
 /* Forgets the past at once (the network came back). */
 void backoff_reset(struct backoff *backoff);

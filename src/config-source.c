@@ -22,6 +22,7 @@
 
 #define INI_LINE_MAX 197   /* what every build of inih takes, without the line's end */
 #define INI_SECTION_MAX 49 /* inih cuts longer ones */
+#define GROWTH_MAX 4096    /* of a file that is being written while it is read */
 
 #define BLANKS " \t"
 #define BOM "\xef\xbb\xbf"
@@ -340,6 +341,7 @@ int config_read_text(const char *path, size_t max, char **ret, size_t *ret_len, 
 	AUTO(free) char *text = NULL;
 	AUTO(fd_close) int fd = -1;
 	struct stat st;
+	size_t room;
 	int r;
 
 	/* O_NONBLOCK: a FIFO in the place of a file does not hold us up. */
@@ -357,11 +359,13 @@ int config_read_text(const char *path, size_t max, char **ret, size_t *ret_len, 
 		return error_set(err, ERROR_CONFIG, EFBIG, "%s is larger than %zu bytes", path,
 				 max);
 
-	text = malloc(max + 1);
+	/* Not of the limit's size: it is wiped when it is freed, and most files are small. */
+	room = MIN((size_t)st.st_size + GROWTH_MAX, max);
+	text = malloc(room + 1);
 	if (!text)
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory for %s", path);
 
-	r = fd_read_all(fd, text, max, ret_len);
+	r = fd_read_all(fd, text, room, ret_len);
 	if (r < 0)
 		return error_set(err, ERROR_CONFIG, -r, "cannot read %s: %m", path);
 

@@ -255,6 +255,8 @@ def test_a_users_daemon_falls_back_to_the_home_directory(daemon):
     try:
         path = daemon.dir / "runtime" / "molecule.sock"
         wait_until(path.exists, "its socket")
+        with Client(path) as client:
+            assert client.call("daemon.info")["pid"] == process.pid
     finally:
         end(process)
     assert (daemon.home / ".local/state/molecule/lock").exists()

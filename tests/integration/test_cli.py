@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from harness import Client, build_dir
-from wire import wait_until
+from wire import wait_answer, wait_until
 
 
 def run(daemon, *arguments, status=0, env=None, config=True):
@@ -239,7 +239,7 @@ def test_a_users_daemon_has_that_users_directories(platform, daemon):
     process = user_daemon(daemon, env)
     try:
         path = daemon.dir / "runtime" / "molecule.sock"
-        wait_until(path.exists, "its socket")
+        wait_answer(path)
         with Client(path) as client:
             assert [row["name"] for row in client.call("workspace.list")["workspaces"]] == ["scout"]
         # Only that user, whatever groups there are.
@@ -254,9 +254,7 @@ def test_a_users_daemon_falls_back_to_the_home_directory(daemon):
     process = user_daemon(daemon, env)
     try:
         path = daemon.dir / "runtime" / "molecule.sock"
-        wait_until(path.exists, "its socket")
-        with Client(path) as client:
-            assert client.call("daemon.info")["pid"] == process.pid
+        wait_answer(path)
     finally:
         end(process)
     assert (daemon.home / ".local/state/molecule/lock").exists()

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from ctlfixtures import Ctl, line_of
-from wire import wait_until
+from wire import wait_answer
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ def test_finds_the_daemon_of_its_user(daemon, ctl):
     program = os.path.join(os.environ["MOLECULE_BUILD_DIR"], "src/molecule-agentd")
     process = subprocess.Popen([program, "--user"], env={**daemon.env, **env}, stderr=subprocess.DEVNULL)
     try:
-        wait_until((runtime / "molecule.sock").exists, "its socket")
+        wait_answer(runtime / "molecule.sock")
         assert json.loads(ctl("--user", "call", "daemon.info", env=env))["pid"] == process.pid
     finally:
         process.terminate()

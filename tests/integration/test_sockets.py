@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from harness import Client, build_dir
-from wire import Wire, info, wait_until
+from wire import Wire, info, wait_answer
 
 # What systemd does: the listening sockets from descriptor 3 on, and the pid of who gets them.
 LAUNCHER = """
@@ -228,10 +228,8 @@ def test_takes_the_sockets_that_systemd_passes(daemon):
     paths = [daemon.dir / "one", daemon.dir / "two"]
     process = launch(daemon, *paths)
     try:
-        # Whoever connects early waits in the queue.
-        wait_until(lambda: all(path.exists() for path in paths), "the launcher listens")
         for path in paths:
-            wait_until(lambda: is_answered(path), "the daemon answers")
+            wait_answer(path)
         # It does not listen anywhere else, and what is not its own it does not remove.
         assert not daemon.socket.exists()
     finally:
@@ -239,14 +237,6 @@ def test_takes_the_sockets_that_systemd_passes(daemon):
         said = process.communicate(timeout=20)[1].decode()
     assert process.returncode == 0, said
     assert all(path.is_socket() for path in paths)
-
-
-def is_answered(path):
-    try:
-        with Wire(path) as wire:
-            return wire.sync() == []
-    except ConnectionRefusedError:
-        return False
 
 
 def test_sockets_that_are_for_somebody_else_are_not_taken(daemon):
@@ -281,7 +271,7 @@ def test_serves_though_nobody_takes_its_log(daemon):
         process = subprocess.Popen([build_dir() / "src/molecule-agentd", "--config",
                                     daemon.etc / "agentd.conf"], env=daemon.env, stderr=full)
     try:
-        wait_until(lambda: daemon.socket.exists() and is_answered(daemon.socket), "it listens")
+        wait_answer(daemon.socket)
         with Wire(daemon.socket) as wire:
             wire.send(b"}\n" * 10)
             assert len(wire.sync()) == 10
@@ -297,7 +287,7 @@ def test_a_reader_of_its_log_that_sleeps_does_not_stop_it(daemon):
                                 daemon.etc / "agentd.conf"], env=daemon.env, stderr=writer)
     os.close(writer)
     try:
-        wait_until(lambda: daemon.socket.exists() and is_answered(daemon.socket), "it listens")
+        wait_answer(daemon.socket)
         with Wire(daemon.socket) as wire:
             # Each reload is a line of the log; nobody has read one of them.
             for i in range(500):

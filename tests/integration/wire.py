@@ -155,3 +155,16 @@ def wait_until(condition: Any, what: str) -> None:
     while not condition():
         assert time.monotonic() < limit, f"it never came: {what}"
         select.select([], [], [], 0.01)
+
+
+def is_answered(path: Path | str) -> bool:
+    try:
+        with Wire(path) as wire:
+            return wire.sync() == []
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
+
+
+def wait_answer(path: Path | str) -> None:
+    """Until a daemon that says READY to nobody answers there, and so can be told to stop."""
+    wait_until(lambda: is_answered(path), f"a daemon answers at {path}")

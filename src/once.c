@@ -5,6 +5,7 @@
 
 #include "once.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -105,7 +106,7 @@ static int once_status(const struct once *once)
 	return worst;
 }
 
-static void once_begin(struct once *once)
+static int once_begin(struct once *once, struct error *err)
 {
 	size_t i = 0;
 
@@ -115,14 +116,21 @@ static void once_begin(struct once *once)
 		round->once = once;
 		round->workspace = list_entry(node, struct workspace, node);
 		waiter_init(&round->waiter, round_on_done);
-		workspace_await_join(round->workspace, &round->waiter);
 	}
 	once->left = i;
+
+	while (i-- > 0)
+		if (workspace_await_join(once->rounds[i].workspace, &once->rounds[i].waiter, err) <
+		    0)
+			return -ENOMEM;
+
+	return 0;
 }
 
 int once_run(struct agent *agent)
 {
 	struct once once = { .agent = agent };
+	struct error err = { 0 };
 	int status;
 
 	if (!agent->n_workspaces) {
@@ -138,9 +146,13 @@ int once_run(struct agent *agent)
 
 	loop_signal_start(&once.sigterm, agent->context.loop, SIGTERM, once_on_sigterm);
 	loop_signal_start(&once.sigint, agent->context.loop, SIGINT, once_on_sigint);
-	once_begin(&once);
-	loop_run(agent->context.loop);
-	status = once_status(&once);
+	if (once_begin(&once, &err) == 0) {
+		loop_run(agent->context.loop);
+		status = once_status(&once);
+	} else {
+		log_error("%s", err.text);
+		status = DAEMON_FAILED;
+	}
 
 	for (size_t i = 0; i < agent->n_workspaces; i++)
 		waiter_cancel(&once.rounds[i].waiter);

@@ -215,8 +215,8 @@ static void agent_drop_missing(struct agent *agent, const struct agent_settings 
 	}
 }
 
-/* So many a second begin to join: a platform serves a few thousand, and they need memory. */
-#define STARTS_PER_SECOND 2000
+/* So many a second begin to join: each has a handful of requests, which need memory. */
+#define STARTS_PER_SECOND 500
 
 static void agent_commit(struct agent *agent, struct plan *plan,
 			 const struct workspace_settings *wanted, struct buffer *changed)

@@ -13,7 +13,8 @@
 struct workspace_errands {
 	struct workspace *workspace; /* borrowed */
 	struct platform_call card_call;
-	struct list card_waiters, refresh_waiters;
+	struct list join_waiters, card_waiters, refresh_waiters;
+	struct loop_work joined_soon;
 	unsigned refresh_left;       /* parts that a refresh still waits for */
 	struct error *refresh_error; /* owned; NULL: none */
 };
@@ -45,6 +46,15 @@ static void card_on_reply(struct platform_call *call, const struct platform_repl
 		workspace_doubt(workspace);
 }
 
+static void errands_on_joined_soon(struct loop_work *work)
+{
+	struct workspace_errands *errands =
+		container_of(work, struct workspace_errands, joined_soon);
+
+	if (errands->workspace->state != LIFECYCLE_JOINING)
+		waiters_call(&errands->join_waiters, NULL);
+}
+
 static struct workspace_errands *errands_of(struct workspace *workspace, struct error *err)
 {
 	struct workspace_errands *errands = workspace->errands;
@@ -60,8 +70,10 @@ static struct workspace_errands *errands_of(struct workspace *workspace, struct 
 	}
 
 	errands->workspace = workspace;
+	list_init(&errands->join_waiters);
 	list_init(&errands->card_waiters);
 	list_init(&errands->refresh_waiters);
+	loop_work_init(&errands->joined_soon, errands_on_joined_soon);
 	platform_call_init(&errands->card_call, card_on_reply);
 	workspace->errands = errands;
 	return errands;
@@ -204,4 +216,36 @@ void workspace_errands_drop(struct workspace *workspace, const struct error *err
 	platform_call_stop(&errands->card_call);
 	workspace_refresh_drop(workspace, err);
 	waiters_call(&errands->card_waiters, err);
+}
+
+void workspace_tell_joined(struct workspace *workspace)
+{
+	if (workspace->errands)
+		loop_defer(workspace->context->loop, &workspace->errands->joined_soon);
+}
+
+int workspace_await_join(struct workspace *workspace, struct waiter *waiter, struct error *err)
+{
+	struct workspace_errands *errands = errands_of(workspace, err);
+
+	if (!errands)
+		return -ENOMEM;
+
+	list_append(&errands->join_waiters, &waiter->node);
+	if (workspace->state != LIFECYCLE_JOINING)
+		workspace_tell_joined(workspace);
+	return 0;
+}
+
+void workspace_errands_free(struct workspace *workspace)
+{
+	struct workspace_errands *errands = TAKE(workspace->errands);
+
+	if (!errands)
+		return;
+
+	loop_work_cancel(&errands->joined_soon);
+	waiters_call(&errands->join_waiters, workspace->last_error);
+	error_keep(&errands->refresh_error, NULL);
+	free(errands);
 }

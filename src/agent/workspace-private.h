@@ -55,6 +55,9 @@ enum refresh_part {
 void workspace_refresh_settle(struct workspace *workspace, unsigned parts, const struct error *err);
 /* All who wait for something are told why it does not come. */
 void workspace_errands_drop(struct workspace *workspace, const struct error *err);
+/* The state is no longer joining: those who wait for that hear it in the next turn. */
+void workspace_tell_joined(struct workspace *workspace);
+void workspace_errands_free(struct workspace *workspace);
 
 void workspace_watch_init(struct workspace *workspace);
 void workspace_watch(struct workspace *workspace);

@@ -134,7 +134,7 @@ static void workspace_tell(struct workspace *workspace, enum lifecycle_state bef
 
 	context->events->on_state(context->events_data, workspace, before);
 	if (before == LIFECYCLE_JOINING)
-		loop_defer(context->loop, &workspace->joined_soon);
+		workspace_tell_joined(workspace);
 	if (workspace->state == LIFECYCLE_PAUSED && workspace->settings.on_pause == WORKSPACE_EXIT)
 		context->events->on_exit(context->events_data, workspace, 10);
 	if (workspace->state == LIFECYCLE_REMOVED &&
@@ -171,21 +171,6 @@ void workspace_event(struct workspace *workspace, enum lifecycle_event event,
 		workspace_refresh_joined(workspace, event == LIFECYCLE_AIL ? NULL : &reason);
 	if (step.next != before)
 		workspace_tell(workspace, before);
-}
-
-static void workspace_on_joined_soon(struct loop_work *work)
-{
-	struct workspace *workspace = container_of(work, struct workspace, joined_soon);
-
-	if (workspace->state != LIFECYCLE_JOINING)
-		waiters_call(&workspace->join_waiters, NULL);
-}
-
-void workspace_await_join(struct workspace *workspace, struct waiter *waiter)
-{
-	list_append(&workspace->join_waiters, &waiter->node);
-	if (workspace->state != LIFECYCLE_JOINING)
-		loop_defer(workspace->context->loop, &workspace->joined_soon);
 }
 
 static void rotation_on_switched(struct rotation *rotation, void *data)
@@ -421,15 +406,12 @@ static void workspace_init(struct workspace *workspace)
 		.state = &workspace->state,
 	};
 	list_init(&workspace->node);
-	list_init(&workspace->join_waiters);
-	loop_work_init(&workspace->joined_soon, workspace_on_joined_soon);
 	workspace_join_init(workspace);
 	workspace_watch_init(workspace);
 	vault_init(&workspace->vault, &workspace->membership, &vault_events);
 	reporter_init(&workspace->reporter);
 	workspace->state = LIFECYCLE_JOINING;
-	workspace->born_ms = loop_now_ms(workspace->context->loop);
-	workspace->state_since_ms = workspace->born_ms;
+	workspace->state_since_ms = loop_now_ms(workspace->context->loop);
 	workspace->state_since_wall_ms = wall_now_ms();
 }
 
@@ -468,15 +450,13 @@ void workspace_free(struct workspace *workspace)
 	if (workspace->started)
 		workspace_stop(workspace);
 	rotation_free(workspace->rotation);
-	loop_work_cancel(&workspace->joined_soon);
-	waiters_call(&workspace->join_waiters, workspace->last_error);
+	workspace_errands_free(workspace);
 	heartbeat_fini(&workspace->heartbeat);
 	vault_fini(&workspace->vault);
 	peerbook_free(workspace->peerbook);
 	workspace_save_token(workspace);
 	token_fini(&workspace->token);
 	error_keep(&workspace->last_error, NULL);
-	free(workspace->errands);
 	workspace->settings.platform = (struct platform_settings){ 0 };
 	workspace_settings_fini(&workspace->settings);
 	free(workspace);

@@ -60,7 +60,6 @@ struct workspace {
 	char platform_status[WORKSPACE_STATUS_MAX + 1]; /* "" while unknown */
 	int64_t state_since_ms;                         /* monotonic */
 	int64_t state_since_wall_ms;
-	int64_t born_ms;          /* monotonic: uptime counts from here */
 	struct error *last_error; /* owned; NULL: none */
 	unsigned failures;        /* in a row */
 
@@ -84,8 +83,6 @@ struct workspace {
 	bool token_unsaved;  /* the disk did not take it: it is in memory only */
 	bool registered_now; /* in this run of the joining sequence */
 	enum registry_way trying;
-	struct loop_work joined_soon;
-	struct list join_waiters;
 	struct workspace_errands *errands; /* owned; NULL: nobody has asked for one yet */
 
 	uint32_t n_polls_ok, n_polls_failed, n_registers;
@@ -128,7 +125,7 @@ const struct peerbook *workspace_peers(const struct workspace *workspace);
 struct peerbook *workspace_peerbook(struct workspace *workspace, struct error *err);
 
 /* Called when the state is no longer joining: at once (next turn) when it is not. */
-void workspace_await_join(struct workspace *workspace, struct waiter *waiter);
+int workspace_await_join(struct workspace *workspace, struct waiter *waiter, struct error *err);
 
 /*
  * Proves another token, stores it and uses it from then on. When the platform

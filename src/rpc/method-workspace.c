@@ -178,12 +178,13 @@ static int workspace_join(struct call *call, struct error *err)
 	if (r < 0)
 		return r;
 
-	/* It has joined, whether there is memory to wait for the outcome or not. */
+	/* It has joined, whether there is memory to wait for the outcome or not: the deadline
+	 * answers. */
 	waiter = call_park(&call, join_waited, err);
 	if (!waiter)
 		return join_waited(call, NULL, err);
 
-	workspace_await_join(call->workspace, waiter);
+	(void)workspace_await_join(call->workspace, waiter, NULL);
 	call_set_deadline(call, JOIN_WAIT_MS);
 	return CALL_PARKED;
 }

@@ -72,7 +72,7 @@ void status_write_report(struct buffer *out, const char *name, const struct work
 void status_write_workspace(struct buffer *out, const char *name, const struct workspace *workspace)
 {
 	const char *platform_status = workspace->platform_status;
-	int64_t uptime_ms = loop_now_ms(workspace->context->loop) - workspace->born_ms;
+	int64_t uptime_ms = loop_now_ms(workspace->context->loop) - workspace->heartbeat.born_ms;
 
 	writer_open(out, name, '{');
 	writer_text(out, "id", workspace->settings.id);

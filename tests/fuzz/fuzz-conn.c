@@ -157,7 +157,7 @@ static void answer(uint32_t which, const struct error *err)
 		else if (which == 2)
 			waiters_call(&workspace->peerbook->waiters, err);
 		else if (which == 3)
-			waiters_call(&workspace->join_waiters, NULL);
+			waiters_call(&fake.join_waiters, NULL);
 	}
 }
 
@@ -223,7 +223,7 @@ static void end(unsigned options)
 
 		REQUIRE(list_empty(&workspace->vault.waiters));
 		REQUIRE(list_empty(&workspace->peerbook->waiters));
-		REQUIRE(list_empty(&workspace->join_waiters));
+		REQUIRE(list_empty(&fake.join_waiters));
 		REQUIRE(list_empty(&workspace->reporter.shares));
 	}
 	REQUIRE(stopped == !!(options & OPTION_STOP));

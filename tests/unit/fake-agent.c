@@ -18,6 +18,7 @@ void fake_init(struct loop *loop, const struct agent_events *events, void *data)
 	fake = (struct fake){
 		.agent = { .context = { .loop = loop, .events = events, .events_data = data } }
 	};
+	list_init(&fake.join_waiters);
 	list_init(&fake.agent.workspaces);
 	list_init(&fake.agent.platforms);
 	list_init(&fake.agent.context.warnings);
@@ -74,8 +75,7 @@ struct workspace *fake_add(const char *name, const char *id, const char *bundle)
 	(void)snprintf(workspace->settings.id, sizeof(workspace->settings.id), "%s", id);
 	workspace->context = &fake.agent.context;
 	workspace->state = LIFECYCLE_ONLINE;
-	workspace->born_ms = loop_now_ms(fake.agent.context.loop);
-	list_init(&workspace->join_waiters);
+	workspace->heartbeat.born_ms = loop_now_ms(fake.agent.context.loop);
 	reporter_init(&workspace->reporter);
 	list_init(&workspace->vault.waiters);
 	if (bundle)
@@ -174,7 +174,7 @@ int agent_leave(struct agent *agent, struct workspace *workspace, bool forget, s
 	(void)error_set(&gone, ERROR_UNAVAILABLE, 0, "it leaves");
 	waiters_call(&workspace->vault.waiters, &gone);
 	waiters_call(&workspace->peerbook->waiters, &gone);
-	waiters_call(&workspace->join_waiters, &gone);
+	waiters_call(&fake.join_waiters, &gone);
 	end(workspace);
 	return 0;
 }
@@ -217,9 +217,10 @@ int workspace_update_card(struct workspace *workspace, const char *card, size_t 
 	return wait_for(waiter);
 }
 
-void workspace_await_join(struct workspace *workspace, struct waiter *waiter)
+int workspace_await_join(struct workspace *workspace, struct waiter *waiter, struct error *err)
 {
-	list_append(&workspace->join_waiters, &waiter->node);
+	list_append(&fake.join_waiters, &waiter->node);
+	return 0;
 }
 
 int workspace_set_token(struct workspace *workspace, const char *text, size_t len,

@@ -16,6 +16,7 @@ struct fake {
 	int64_t age_ms;          /* how old the secrets are */
 	bool old_peers;          /* the list is older than url_cache_ttl */
 	bool too_stale;          /* the secrets are older than secrets_max_stale */
+	struct list join_waiters;
 	unsigned n_fetches, n_peer_fetches, n_discoveries, n_cards, n_rotations;
 	struct list waiters; /* for all but secrets, peers and joining */
 	char token[64];      /* what was joined or set with */

@@ -318,7 +318,7 @@ TEST(joining_waits_for_how_it_goes)
 	CHECK_TEXT(lab->settings.agent_card, "{\"name\":\"x\"}");
 	CHECK_TEXT(fake.token, "0123456789abcdef");
 	lab->state = LIFECYCLE_ONLINE;
-	waiters_call(&lab->join_waiters, NULL);
+	waiters_call(&fake.join_waiters, NULL);
 	check_has(client_hear(&client),
 		  "\"name\":\"lab\",\"platform_url\":\"https://lab.example\",\"state\":\"online\"");
 

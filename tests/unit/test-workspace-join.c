@@ -466,19 +466,19 @@ TEST(those_who_wait_for_the_join_are_told_when_it_is_decided)
 	wish_init(&late);
 	wish_init(&left);
 	begin_with_token(&fixture);
-	workspace_await_join(fixture.workspace, &early.waiter);
+	CHECK_INT(workspace_await_join(fixture.workspace, &early.waiter, NULL), 0);
 	fixture_answer(&fixture, GET_STATE, 200, STATE("offline"));
 	CHECK_INT(early.called, 0);
 	fixture_answer(&fixture, POST_BEAT, 200, "{}");
 	end_online(&fixture);
 	CHECK_INT(early.called, 1);
 
-	workspace_await_join(fixture.workspace, &late.waiter);
+	CHECK_INT(workspace_await_join(fixture.workspace, &late.waiter, NULL), 0);
 	CHECK_INT(late.called, 0);
 	fixture_settle(&fixture);
 	CHECK_INT(late.called, 1);
 
-	workspace_await_join(fixture.workspace, &left.waiter);
+	CHECK_INT(workspace_await_join(fixture.workspace, &left.waiter, NULL), 0);
 	fixture_fini(&fixture);
 	CHECK_INT(left.called, 1);
 }

@@ -26,6 +26,7 @@
 #include "config-build.h"
 #include "exit.h"
 #include "io/http.h"
+#include "io/journal.h"
 #include "io/listen.h"
 #include "io/loop.h"
 #include "io/notify.h"
@@ -569,6 +570,13 @@ int daemon_run(const struct config_paths *paths, struct config *config, bool onc
 	};
 	struct error err = { 0 };
 
+	/*
+	 * Not sooner, and not for why we do not start: of a line on standard error
+	 * the journal knows the unit even if we are gone when it comes to look.
+	 */
+	if (journal_is_ours())
+		log_set_sink(journal_sink);
+
 	log_set_level((int)config->daemon.log_level);
 	if (loop_init(&daemon.loop) < 0) {
 		log_error("cannot start the event loop: %m");
@@ -580,6 +588,7 @@ int daemon_run(const struct config_paths *paths, struct config *config, bool onc
 	timer_init(&daemon.trim, &daemon.loop, daemon_on_trim);
 
 	if (daemon_open(&daemon, &err) < 0) {
+		log_set_sink(NULL);
 		log_error("%s", err.text);
 		daemon.exit_status = err.kind == ERROR_CONFIG ? DAEMON_CONFIG : DAEMON_FAILED;
 	} else if (once) {

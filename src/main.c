@@ -12,7 +12,6 @@
 #include "config.h"
 #include "daemon.h"
 #include "exit.h"
-#include "io/journal.h"
 
 struct options {
 	const char *config;
@@ -92,8 +91,6 @@ int main(int argc, char *argv[])
 		return status;
 
 	daemon_harden();
-	if (journal_is_ours())
-		log_set_sink(journal_sink);
 
 	if (config_paths_init(&paths, options.config, options.user, &err) < 0) {
 		log_error("%s", err.text);

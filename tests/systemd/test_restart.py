@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from service import (SECOND_SOCKET, SOCKET, SOCKET_UNIT, UNIT, UNIT_FAILED, UNIT_STARTED,
-                     UNIT_STOPPED, Client, Closed, Journal)
+                     UNIT_STOPPED, Client, Closed, Journal, run)
 
 
 class Gate:
@@ -57,6 +57,7 @@ def test_a_call_in_flight_is_answered_before_the_end(service, platform):
     service.start()
     service.wait_state("scout", "online")
     client = service.connect()
+    client.call("secrets.refresh", workspace="scout")   # the one of the join is over, too
     slow, since = platform.dev.fault("secrets", hang=True), platform.dev.mark()
     call = client.send("secrets.get", workspace="scout", keys=["KEY"], max_age_ms=0)
     platform.dev.wait_held(endpoint="secrets", since=since)
@@ -173,6 +174,7 @@ def test_a_wrong_configuration_is_not_tried_again(service, platform):
     assert service.state == "failed (failed)", "not on its way back"
     assert service.show("ExecMainStatus") == "78"
     assert service.show("NRestarts") == "0"
+    run("journalctl", "--sync")
     said = service.systemctl("status", check=False).stdout
     assert f"{path}:2: unknown key" in said and "did you mean platform_url?" in said
 

@@ -51,10 +51,17 @@ def test_the_sockets_are_for_root_and_the_group(service, platform):
         assert (path.parent.stat().st_uid, path.parent.stat().st_mode & 0o022) == (0, 0)
 
 
-def test_members_of_the_group_may_call_and_nobody_else(service, platform):
-    service.start()
+@pytest.fixture
+def people():
     run("useradd", "member", "--groups", "molecule")
     run("useradd", "stranger")
+    yield
+    for name in "member", "stranger":
+        run("userdel", name)
+
+
+def test_members_of_the_group_may_call_and_nobody_else(service, platform, people):
+    service.start()
     assert as_user("member", "molecule-agentctl", "status").stdout.startswith("daemon: running")
     for path in SOCKET, SECOND_SOCKET:
         refused = as_user("stranger", "molecule-agentctl", "--socket", path, "status", check=False)

@@ -30,6 +30,34 @@ struct http_socket {
 	struct list node;
 };
 
+static void http_multi_note_starved(struct http_multi *multi, CURL *easy)
+{
+	for (unsigned i = 0; i < multi->n_starved; i++)
+		if (multi->starved[i] == easy)
+			return;
+
+	if (multi->n_starved < ARRAY_LEN(multi->starved))
+		multi->starved[multi->n_starved++] = easy;
+}
+
+static void http_multi_forget_starved(struct http_multi *multi, const CURL *easy)
+{
+	for (unsigned i = 0; i < multi->n_starved; i++)
+		if (multi->starved[i] == easy)
+			multi->starved[i] = multi->starved[--multi->n_starved];
+}
+
+/* Those whose sockets nobody watches would not end before their deadline. */
+static void http_multi_end_starved(struct http_multi *multi)
+{
+	while (multi->n_starved) {
+		CURL *easy = multi->starved[--multi->n_starved];
+
+		http_multi_remove(multi, easy);
+		multi->on_done(easy, CURLE_FAILED_INIT);
+	}
+}
+
 static void http_multi_act(struct http_multi *multi, curl_socket_t fd, int ready)
 {
 	CURLMsg *message;
@@ -44,10 +72,12 @@ static void http_multi_act(struct http_multi *multi, curl_socket_t fd, int ready
 		if (message->msg != CURLMSG_DONE)
 			continue;
 
+		http_multi_forget_starved(multi, easy);
 		/* This ends the message, too. */
 		http_multi_remove(multi, easy);
 		multi->on_done(easy, code);
 	}
+	http_multi_end_starved(multi);
 }
 
 static void http_multi_on_io(struct ev_loop *ev, struct ev_io *io, int events)
@@ -103,9 +133,11 @@ static int http_multi_on_socket(CURL *easy, curl_socket_t fd, int what, void *co
 
 	if (!socket)
 		socket = http_socket_new(multi, fd);
-	/* An error would end all transfers; unwatched, this one ends at its deadline. */
-	if (!socket)
+	/* An error would end all transfers. This one ends when curl has returned. */
+	if (!socket) {
+		http_multi_note_starved(multi, easy);
 		return 0;
+	}
 
 	if (what & CURL_POLL_IN)
 		events |= EV_READ;

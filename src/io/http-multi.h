@@ -20,6 +20,10 @@ struct http_multi {
 	struct timer timer;  /* when curl wants to be called though no socket is ready */
 	struct list sockets; /* those that curl has us watch */
 	struct list node;    /* for the owner */
+	/* While curl is called: there was no memory to watch their sockets. More end at a deadline.
+	 */
+	CURL *starved[16];
+	unsigned n_starved;
 	unsigned n_easy;
 	http_multi_done_fn on_done;
 };

@@ -237,18 +237,27 @@ bool url_is_https(const char *url)
 	return strncmp(url, "https://", 8) == 0;
 }
 
+/* By hand: a lack of memory must not make another host of it. */
 bool url_is_loopback(const char *url)
 {
-	AUTO(curl_url_free) CURLU *parts = curl_url();
-	AUTO(curl_text_free) char *host = NULL;
+	const char *host = strstr(url, "://");
+	char text[INET_ADDRSTRLEN];
 	struct in_addr addr;
+	size_t len;
 
-	if (!parts || curl_url_set(parts, CURLUPART_URL, url, 0) != CURLUE_OK ||
-	    curl_url_get(parts, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+	host = host ? host + 3 : "";
+	if (memchr(host, '@', strcspn(host, "/?#")))
+		return false;
+	if (strncmp(host, "[::1]", 5) == 0)
+		return strchr(":/?#", host[5]) != NULL;
+
+	len = strcspn(host, ":/?#");
+	if (len == 9 && memcmp(host, "localhost", 9) == 0)
+		return true;
+	if (len >= sizeof(text))
 		return false;
 
-	if (inet_pton(AF_INET, host, &addr) == 1)
-		return ntohl(addr.s_addr) >> 24 == 127;
-
-	return strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0;
+	memcpy(text, host, len);
+	text[len] = '\0';
+	return inet_pton(AF_INET, text, &addr) == 1 && ntohl(addr.s_addr) >> 24 == 127;
 }

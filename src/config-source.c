@@ -36,6 +36,13 @@ struct parser {
 	struct error *err;
 };
 
+enum error_kind config_error_kind(int errnum)
+{
+	enum error_kind kind = file_error_kind(errnum);
+
+	return kind == ERROR_NOT_FOUND ? ERROR_CONFIG : kind;
+}
+
 int config_fail(const char *path, unsigned line, int r, struct error *err)
 {
 	error_prefix(err, "%s:%u", path, line);
@@ -347,10 +354,10 @@ int config_read_text(const char *path, size_t max, char **ret, size_t *ret_len, 
 	/* O_NONBLOCK: a FIFO in the place of a file does not hold us up. */
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
-		return error_set(err, ERROR_CONFIG, errno, "cannot open %s: %m", path);
+		return error_set(err, config_error_kind(errno), errno, "cannot open %s: %m", path);
 
 	if (fstat(fd, &st) < 0)
-		return error_set(err, ERROR_CONFIG, errno, "cannot stat %s: %m", path);
+		return error_set(err, config_error_kind(errno), errno, "cannot stat %s: %m", path);
 
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, ERROR_CONFIG, EINVAL, "%s is no regular file", path);
@@ -367,7 +374,7 @@ int config_read_text(const char *path, size_t max, char **ret, size_t *ret_len, 
 
 	r = fd_read_all(fd, text, room, ret_len);
 	if (r < 0)
-		return error_set(err, ERROR_CONFIG, -r, "cannot read %s: %m", path);
+		return error_set(err, config_error_kind(-r), -r, "cannot read %s: %m", path);
 
 	text[*ret_len] = '\0';
 	*ret = TAKE(text);

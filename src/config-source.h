@@ -40,5 +40,7 @@ DEFINE_AUTO(struct config_source *, config_source_free);
 /* A regular file of at most max bytes without NULs, through symbolic links too. */
 int config_read_text(const char *path, size_t max, char **ret, size_t *ret_len, struct error *err);
 
+/* What a person has to put right is CONFIG, what may pass is not. */
+enum error_kind config_error_kind(int errnum);
 /* Puts "path:line: " before the sentence and makes it an error of the configuration. */
 int config_fail(const char *path, unsigned line, int r, struct error *err);

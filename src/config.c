@@ -306,7 +306,7 @@ static int read_directory(struct loader *loader, const char *dir, bool workspace
 	if (n < 0 && errno == ENOENT)
 		return 0;
 	if (n < 0)
-		return error_set(loader->err, ERROR_CONFIG, errno,
+		return error_set(loader->err, config_error_kind(errno), errno,
 				 "cannot read the directory %s: %m", dir);
 
 	for (int i = 0; i < n; i++) {

@@ -78,6 +78,13 @@ static int parse_options(int argc, char *argv[], struct options *options)
 	}
 }
 
+/* What may pass by itself is no fault of the configuration: the unit is to try again. */
+static int refuse(const struct error *err)
+{
+	log_error("%s", err->text);
+	return err->kind == ERROR_CONFIG ? DAEMON_CONFIG : DAEMON_FAILED;
+}
+
 int main(int argc, char *argv[])
 {
 	struct config_paths paths;
@@ -92,13 +99,11 @@ int main(int argc, char *argv[])
 
 	daemon_harden();
 
-	if (config_paths_init(&paths, options.config, options.user, &err) < 0) {
-		log_error("%s", err.text);
-		return DAEMON_CONFIG;
-	}
+	if (config_paths_init(&paths, options.config, options.user, &err) < 0)
+		return refuse(&err);
+
 	if (config_load(&paths, &config, &err) < 0) {
-		log_error("%s", err.text);
-		status = err.kind == ERROR_CONFIG ? DAEMON_CONFIG : DAEMON_FAILED;
+		status = refuse(&err);
 	} else if (options.check) {
 		config_free(config);
 		status = DAEMON_STOPPED;

@@ -95,8 +95,7 @@ int fd_write_all(int fd, const char *bytes, size_t len)
 	return 0;
 }
 
-/* A file that is missing, that a person has to put right, or that the machine withholds. */
-static enum error_kind kind_of(int errnum)
+enum error_kind file_error_kind(int errnum)
 {
 	switch (errnum) {
 	case ENOENT:
@@ -125,7 +124,7 @@ static int open_regular(int dirfd, const char *name, int *ret_fd, struct stat *r
 		return error_set(err, ERROR_CONFIG, ELOOP, "cannot open %s: it is a symbolic link",
 				 name);
 	if (fd < 0)
-		return error_set(err, kind_of(errno), errno, "cannot open %s: %m", name);
+		return error_set(err, file_error_kind(errno), errno, "cannot open %s: %m", name);
 
 	if (fstat(fd, ret_st) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "cannot stat %s: %m", name);
@@ -366,8 +365,8 @@ int file_replace(int dirfd, const char *name, const char *bytes, size_t len, mod
 
 	r = create_leftover(dirfd, leftover, mode);
 	if (r < 0)
-		return error_set(err, kind_of(-r), -r, "cannot create a file to replace %s: %m",
-				 name);
+		return error_set(err, file_error_kind(-r), -r,
+				 "cannot create a file to replace %s: %m", name);
 	fd = r;
 
 	r = fill(fd, bytes, len, mode);
@@ -375,7 +374,7 @@ int file_replace(int dirfd, const char *name, const char *bytes, size_t len, mod
 		r = -errno;
 	if (r < 0) {
 		(void)unlinkat(dirfd, leftover, 0);
-		return error_set(err, kind_of(-r), -r, "cannot write %s: %m", name);
+		return error_set(err, file_error_kind(-r), -r, "cannot write %s: %m", name);
 	}
 
 	r = sync_directory(dirfd, ".");
@@ -392,7 +391,7 @@ int file_remove(int dirfd, const char *name, struct error *err)
 	if (unlinkat(dirfd, name, 0) < 0) {
 		if (errno == ENOENT)
 			return 0;
-		return error_set(err, kind_of(errno), errno, "cannot remove %s: %m", name);
+		return error_set(err, file_error_kind(errno), errno, "cannot remove %s: %m", name);
 	}
 
 	r = sync_directory(dirfd, ".");
@@ -440,7 +439,8 @@ static int make_directory(int dirfd, const char *path, mode_t mode, struct error
 	if (errno == EEXIST)
 		return 0;
 
-	return error_set(err, kind_of(errno), errno, "cannot create directory %s: %m", path);
+	return error_set(err, file_error_kind(errno), errno, "cannot create directory %s: %m",
+			 path);
 }
 
 /* The kernel calls a link that it was told not to follow no directory. */
@@ -454,7 +454,8 @@ static int refuse_directory(int dirfd, const char *path, int errnum, struct erro
 				 "leads to",
 				 path);
 
-	return error_set(err, kind_of(errnum), errnum, "cannot open directory %s: %m", path);
+	return error_set(err, file_error_kind(errnum), errnum, "cannot open directory %s: %m",
+			 path);
 }
 
 int dir_open_private(int dirfd, const char *path, mode_t mode, int *ret_fd, struct error *err)

@@ -20,6 +20,9 @@ int fd_set_nonblocking(int fd);
 int fd_read_all(int fd, char *bytes, size_t max, size_t *ret_len);
 int fd_write_all(int fd, const char *bytes, size_t len);
 
+/* Whose turn it is after that errno: NOT_FOUND, CONFIG (a person's) or INTERNAL (it may pass). */
+enum error_kind file_error_kind(int errnum);
+
 /*
  * Reads a regular file, never through a symbolic link, into a NUL-terminated
  * string that the caller frees with free() (file_read) or secret_free()

@@ -346,7 +346,8 @@ def test_an_error_at_each_call_of_the_first_start(platform, daemon, starter, unt
             before = len(daemon.log)
             scout, trace, status = start_until(daemon, starter, point.inject(f"error={errno}", until),
                                                lambda trace, status: trace.hit())
-            assert status in (0, 1, 78), f"{errno} at {point}: {status}"
+            # Not 78: another start can do better, and is to be tried.
+            assert status in (0, 1), f"{errno} at {point}: {status}"
             if status:
                 assert re.search(r"cannot .+: .+", daemon.log[before:]), f"{errno} at {point}"
             try:

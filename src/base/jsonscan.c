@@ -160,42 +160,6 @@ static inline enum json_verdict begin_name(struct json_scan *scan, char c)
 	return JSON_MORE;
 }
 
-static inline enum json_verdict scan_between(struct json_scan *scan, const char **at,
-					     const char *end)
-{
-	enum json_verdict verdict = JSON_MORE;
-
-	for (; *at < end && scan->state <= STATE_AFTER; (*at)++) {
-		char c = **at;
-
-		if (json_is_space(c))
-			continue;
-
-		switch (scan->state) {
-		case STATE_COLON:
-			scan->state = STATE_VALUE;
-			verdict = c == ':' ? JSON_MORE : JSON_BAD;
-			break;
-		case STATE_AFTER:
-			verdict = after_value(scan, c);
-			break;
-		case STATE_FIRST_NAME:
-		case STATE_NAME:
-			verdict = begin_name(scan, c);
-			break;
-		default:
-			verdict = begin_value(scan, c);
-			break;
-		}
-		if (verdict == JSON_DONE)
-			(*at)++;
-		if (verdict != JSON_MORE)
-			break;
-	}
-
-	return verdict;
-}
-
 /* The table of well-formed UTF-8 (Unicode 3.9): no overlong forms, no surrogates. */
 static enum json_verdict begin_utf8(struct json_scan *scan, unsigned char lead)
 {
@@ -222,6 +186,75 @@ static enum json_verdict begin_utf8(struct json_scan *scan, unsigned char lead)
 	}
 
 	return JSON_MORE;
+}
+
+/* A byte that is not plain: the end, an escape, the first of several, or wrong. */
+static inline enum json_verdict special_byte(struct json_scan *scan, char c)
+{
+	if (c == '"' && scan->in_name) {
+		scan->state = STATE_COLON;
+		return JSON_MORE;
+	}
+	if (c == '"')
+		return value_ended(scan);
+	if (c == '\\') {
+		scan->state = STATE_ESCAPE;
+		return JSON_MORE;
+	}
+
+	return begin_utf8(scan, (unsigned char)c);
+}
+
+/* Where a string that is plain and all there ends: at its closing quote. Else NULL. */
+static inline const char *plain_string_end(const char *at, const char *end)
+{
+	at = json_plain_end(at, end);
+	return at < end && *at == '"' ? at : NULL;
+}
+
+static inline enum json_verdict scan_between(struct json_scan *scan, const char **at,
+					     const char *end)
+{
+	enum json_verdict verdict = JSON_MORE;
+	const char *string_end;
+
+	for (; *at < end && scan->state <= STATE_AFTER; (*at)++) {
+		char c = **at;
+
+		if (json_is_space(c))
+			continue;
+
+		switch (scan->state) {
+		case STATE_COLON:
+			scan->state = STATE_VALUE;
+			verdict = c == ':' ? JSON_MORE : JSON_BAD;
+			break;
+		case STATE_AFTER:
+			verdict = after_value(scan, c);
+			break;
+		case STATE_FIRST_NAME:
+		case STATE_NAME:
+			verdict = begin_name(scan, c);
+			break;
+		default:
+			verdict = begin_value(scan, c);
+			break;
+		}
+		/* Most strings can be passed at once, without leaving for another part. */
+		if (scan->state == STATE_STRING) {
+			string_end = plain_string_end(*at + 1, end);
+			if (string_end) {
+				*at = string_end;
+				verdict = special_byte(scan, '"');
+			}
+		}
+		if (verdict == JSON_DONE)
+			(*at)++;
+		if (verdict != JSON_MORE)
+			break;
+	}
+
+	return verdict;
 }
 
 static enum json_verdict continue_utf8(struct json_scan *scan, unsigned char c)
@@ -280,23 +313,6 @@ static enum json_verdict continue_hex(struct json_scan *scan, char c)
 			scan->nul_in_name = true;
 	}
 	return JSON_MORE;
-}
-
-/* A byte that is not plain: the end, an escape, the first of several, or wrong. */
-static inline enum json_verdict special_byte(struct json_scan *scan, char c)
-{
-	if (c == '"' && scan->in_name) {
-		scan->state = STATE_COLON;
-		return JSON_MORE;
-	}
-	if (c == '"')
-		return value_ended(scan);
-	if (c == '\\') {
-		scan->state = STATE_ESCAPE;
-		return JSON_MORE;
-	}
-
-	return begin_utf8(scan, (unsigned char)c);
 }
 
 static inline enum json_verdict scan_string(struct json_scan *scan, const char **at,

@@ -59,7 +59,9 @@ static inline int buffer_append(struct buffer *buffer, const void *bytes, size_t
 	return 0;
 }
 
-static inline int buffer_append_text(struct buffer *buffer, const char *text)
+/* In line even where nothing else is: most texts are constants, whose length is one, too. */
+__attribute__((always_inline)) static inline int buffer_append_text(struct buffer *buffer,
+								    const char *text)
 {
 	return buffer_append(buffer, text, strlen(text));
 }

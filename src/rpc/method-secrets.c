@@ -170,21 +170,27 @@ static int get_fetched(struct call *call, const struct error *failed, struct err
 	return answer_get(call, vault_is_stale(&call->workspace->vault));
 }
 
-static int secrets_get(struct call *call, struct error *err)
+static int fetch_and_get(struct call *call, struct error *err)
 {
-	const struct vault *vault = &call->workspace->vault;
-	const struct arg *max_age = &call->args[GET_MAX_AGE];
 	struct error why;
 	int r;
-
-	if (vault_is_fresh(vault, arg_given(max_age) ? max_age->integer : -1))
-		return answer_get(call, vault_is_stale(vault));
 
 	r = fetch(call, get_fetched, &why);
 	if (r < 0)
 		return answer_old(call, &why, err);
 
 	return r;
+}
+
+static int secrets_get(struct call *call, struct error *err)
+{
+	const struct vault *vault = &call->workspace->vault;
+	const struct arg *max_age = &call->args[GET_MAX_AGE];
+
+	if (vault_is_fresh(vault, arg_given(max_age) ? max_age->integer : -1))
+		return answer_get(call, vault_is_stale(vault));
+
+	return fetch_and_get(call, err);
 }
 
 static int answer_list(struct call *call)

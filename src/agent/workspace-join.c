@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "platform/probe.h"
+#include "platform/tokens.h"
 
 bool workspace_is_joining(const struct workspace *workspace)
 {
@@ -224,7 +225,7 @@ static void join_keep_token(struct workspace *workspace, char *minted)
 
 static void on_registered(struct workspace *workspace, const struct platform_reply *reply)
 {
-	char *minted = registry_minted_token(reply);
+	char *minted = tokens_minted(reply);
 	struct error err = { 0 };
 
 	workspace->features.registered_by = workspace->trying;

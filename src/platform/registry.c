@@ -14,8 +14,6 @@
 
 #include "base/json.h"
 #include "base/jsontext.h"
-#include "base/parse.h"
-#include "base/secret.h"
 
 #define NO_INBOUND "remote://no-inbound"
 #define BODY_MAX (4u << 20) /* a card may have megabytes; the platform takes them */
@@ -90,16 +88,6 @@ int registry_register(struct platform_call *call, struct platform *platform,
 				     .token = join->token,
 			     },
 			     err);
-}
-
-char *registry_minted_token(const struct platform_reply *reply)
-{
-	const char *token = json_get_string(reply->json, "auth_token");
-
-	if (!token || parse_token(token, strlen(token)) < 0)
-		return NULL;
-
-	return secret_dup(token, strlen(token));
 }
 
 /* The platform keeps it in an int32. */

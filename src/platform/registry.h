@@ -29,9 +29,6 @@ struct registry_join {
 
 int registry_register(struct platform_call *call, struct platform *platform,
 		      const struct registry_join *join, struct error *err);
-/* The token in a register's reply, in secret memory, or NULL when there is none that is one. */
-char *registry_minted_token(const struct platform_reply *reply);
-
 struct registry_beat {
 	const char *id, *name, *token;
 	int64_t uptime_s;

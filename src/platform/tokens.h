@@ -13,7 +13,7 @@
 
 int tokens_mint(struct platform_call *call, struct platform *platform, const char *id,
 		const char *token, struct error *err);
-/* In secret memory; NULL when the reply has none that is one. */
+/* From this reply or a register's, in secret memory; NULL when it has none that is one. */
 char *tokens_minted(const struct platform_reply *reply);
 
 int tokens_list(struct platform_call *call, struct platform *platform, const char *id,

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 """What the platform's Python SDK does, as it does it: requests, a session, JSON both ways.
 
-    sdk-client.py heartbeat URL TOKEN COUNT
-    sdk-client.py secrets URL TOKEN COUNT
+    sdk-client.py heartbeat URL TOKEN COUNT [PAUSE]
+    sdk-client.py secrets URL TOKEN COUNT [PAUSE]
 
-Prints the calls a second and the CPU time of this process for each.
+PAUSE: seconds between two calls, in which whatever was warm gets cold. Prints the calls a second and the CPU time of this process for each.
 """
 
 import json
@@ -36,13 +36,16 @@ def cpu_s():
 
 
 def main():
-    what, url, token, count = sys.argv[1:]
+    what, url, token, count = sys.argv[1:5]
+    pause = float(sys.argv[5]) if len(sys.argv) > 5 else 0
     call = {"heartbeat": heartbeat, "secrets": secrets}[what]
     session, headers = requests.Session(), {"Authorization": f"Bearer {token}"}
-    for _ in range(50):
+    for _ in range(10):
         call(session, url, headers)
     began, cpu = time.monotonic(), cpu_s()
     for _ in range(int(count)):
+        if pause:
+            time.sleep(pause)
         call(session, url, headers)
     cpu, took = cpu_s() - cpu, time.monotonic() - began
     print(json.dumps({"rate": int(count) / took, "cpu_us": cpu / int(count) * 1e6}))

@@ -23,13 +23,10 @@ PATIENCE_S = 60
 HERE, THERE = 0, 1
 
 WORKSPACE_ID = "7aa1b9f4-33d3-4a10-a0a8-3a1b2f0c0001"
-SECRETS = {
-    "ANTHROPIC_API_KEY": "sk-ant-REDACTED",
-    "DATABASE_URL": "postgresql://bench:0123456789@db.example:5432/bench",
-    "GITHUB_TOKEN": "ghp_0123456789abcdef0123456789abcdef0123",
-    "OPENAI_API_KEY": "sk-0123456789abcdef0123456789",
-    "SLACK_BOT_TOKEN": "xoxb-012345678901-0123456789abcdef",
-}
+
+#: As long as such things are, and recognisably none.
+SECRETS = {name: f"{name.lower()}-0123456789abcdef0123456789" for name in (
+    "ANTHROPIC_API_KEY", "DATABASE_URL", "GITHUB_TOKEN", "OPENAI_API_KEY", "SLACK_BOT_TOKEN")}
 ONE_SECRET = "OPENAI_API_KEY"
 
 NGINX = """

@@ -48,6 +48,12 @@ static void check(int r, const char *what)
 	exit(1);
 }
 
+static _Noreturn void die(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
 static int64_t now_ns(void)
 {
 	struct timespec now;
@@ -87,14 +93,13 @@ static _Noreturn void control(int fd, int listener)
 	      "AddListener");
 	append_policy(message);
 	check(sd_bus_call(bus, message, 0, NULL, NULL), "AddListener");
-	for (;;) {
-		if (sd_bus_process(bus, NULL) < 0) /* it has ended */
-			exit(0);
-		check(sd_bus_wait(bus, UINT64_MAX), "the broker");
-	}
+	/* Until it ends. */
+	while (sd_bus_process(bus, NULL) >= 0 && sd_bus_wait(bus, UINT64_MAX) >= 0)
+		;
+	exit(0);
 }
 
-static int become_broker(const char *path)
+static _Noreturn void become_broker(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int listener, pair[2];
@@ -104,12 +109,14 @@ static int become_broker(const char *path)
 	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-	    listen(listener, 1024) < 0 ||
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
-		check(-errno, path);
+	    listen(listener, 1024) < 0)
+		die(path);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
+		die("socketpair");
 
 	pid = fork();
-	check(pid < 0 ? -errno : 0, "fork");
+	if (pid < 0)
+		die("fork");
 	if (pid == 0) {
 		(void)close(pair[1]);
 		control(pair[0], listener);
@@ -119,8 +126,7 @@ static int become_broker(const char *path)
 	(void)snprintf(number, sizeof(number), "%d", pair[1]);
 	(void)execlp("dbus-broker", "dbus-broker", "--controller", number, "--machine-id",
 		     "0123456789abcdef0123456789abcdef", (char *)NULL);
-	check(-errno, "dbus-broker");
-	return 1;
+	die("dbus-broker");
 }
 
 static sd_bus *dial(const char *path)
@@ -243,6 +249,7 @@ static int compare(const void *a, const void *b)
 static int call(const char *path, const char *clients, const char *ms)
 {
 	int64_t n_clients, duration_ms, begin_ns;
+	size_t middle, high;
 	double took_ns;
 
 	if (parse_int64(clients, 1, CLIENTS_MAX, &n_clients) < 0 ||
@@ -262,16 +269,18 @@ static int call(const char *path, const char *clients, const char *ms)
 
 	took_ns = (double)(now_ns() - begin_ns);
 	qsort(load.samples, load.n_samples, sizeof(*load.samples), compare);
+	middle = load.n_samples / 2;
+	high = load.n_samples * 99 / 100;
 	(void)printf("{\"rate\": %.1f, \"p50_us\": %.2f, \"p99_us\": %.2f, \"n\": %zu}\n",
-		     (double)load.n_answers / took_ns * 1e9, load.samples[load.n_samples / 2] / 1e3,
-		     load.samples[load.n_samples * 99 / 100] / 1e3, load.n_answers);
+		     (double)load.n_answers / took_ns * 1e9, load.samples[middle] / 1e3,
+		     load.samples[high] / 1e3, load.n_answers);
 	return 0;
 }
 
 int main(int argc, char *argv[])
 {
 	if (argc == 3 && strcmp(argv[1], "broker") == 0)
-		return become_broker(argv[2]);
+		become_broker(argv[2]);
 	if (argc == 4 && strcmp(argv[1], "serve") == 0)
 		serve(argv[2], argv[3]);
 	if (argc == 5 && strcmp(argv[1], "call") == 0)

@@ -43,6 +43,7 @@ static free_fn find_real_free(void)
 }
 
 /* Like the real one it leaves errno alone. */
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): libc's are reserved words */
 EXPORT void free(void *block)
 {
 	free_fn real = find_real_free();
@@ -58,16 +59,21 @@ EXPORT void free(void *block)
 }
 
 /* A block that the allocator moves leaves a copy behind; so it is we who move it. */
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): libc's are reserved words */
 EXPORT void *realloc(void *block, size_t size)
 {
-	size_t room = block ? malloc_usable_size(block) : 0;
+	size_t room;
 	void *moved;
 
-	if (block && size == 0) {
+	if (!block)
+		return malloc(size);
+
+	if (size == 0) {
 		free(block);
 		return NULL;
 	}
 
+	room = malloc_usable_size(block);
 	/* Shrinking by a little is not worth a move. */
 	if (size <= room && size >= room / 2) {
 		explicit_bzero((char *)block + size, room - size);
@@ -78,9 +84,7 @@ EXPORT void *realloc(void *block, size_t size)
 	if (!moved)
 		return NULL;
 
-	if (block) {
-		memcpy(moved, block, size < room ? size : room);
-		free(block);
-	}
+	memcpy(moved, block, size < room ? size : room);
+	free(block);
 	return moved;
 }

@@ -179,25 +179,21 @@ static void rotation_on_begin(struct loop_work *work)
 		rotation_fail(rotation, &err);
 }
 
-int rotation_new(const struct membership *member, struct token *token, const char *given,
-		 size_t given_len, const struct rotation_events *events, void *data,
-		 struct rotation **ret, struct error *err)
+int rotation_new(const struct membership *member, struct token *token,
+		 const struct rotation_events *events, void *data, struct rotation **ret,
+		 struct error *err)
 {
 	struct rotation *rotation;
 
 	rotation = calloc(1, sizeof(*rotation));
-	if (rotation && given)
-		rotation->new_text = secret_dup(given, given_len);
-	if (!rotation || (given && !rotation->new_text)) {
-		free(rotation);
+	if (!rotation)
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory to change a token");
-	}
 
 	rotation->member = member;
 	rotation->token = token;
 	rotation->events = events;
 	rotation->data = data;
-	rotation->minted = !given;
+	rotation->minted = true;
 	rotation->step = ROTATION_MINTS;
 	(void)token_prefix(token, rotation->old_prefix);
 	list_init(&rotation->waiters);
@@ -205,6 +201,16 @@ int rotation_new(const struct membership *member, struct token *token, const cha
 	loop_work_init(&rotation->begin, rotation_on_begin);
 	loop_defer(member->context->loop, &rotation->begin);
 	*ret = rotation;
+	return 0;
+}
+
+int rotation_give(struct rotation *rotation, const char *text, size_t len, struct error *err)
+{
+	rotation->new_text = secret_dup(text, len);
+	if (!rotation->new_text)
+		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory to change a token");
+
+	rotation->minted = false;
 	return 0;
 }
 

@@ -43,10 +43,12 @@ struct rotation {
 	struct list waiters;
 };
 
-/* Mints a token, or proves the one given (NULL: mint). Begins in the next turn. */
-int rotation_new(const struct membership *member, struct token *token, const char *given,
-		 size_t given_len, const struct rotation_events *events, void *data,
-		 struct rotation **ret, struct error *err);
+/* Mints a token, unless one is given. Begins in the next turn. */
+int rotation_new(const struct membership *member, struct token *token,
+		 const struct rotation_events *events, void *data, struct rotation **ret,
+		 struct error *err);
+/* The token to prove and use; before it begins. */
+int rotation_give(struct rotation *rotation, const char *text, size_t len, struct error *err);
 /* Breaks it off: waiters get cancelled. Takes NULL. */
 void rotation_free(struct rotation *rotation);
 

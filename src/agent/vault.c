@@ -150,10 +150,9 @@ static void bundle_compare(const struct vault *vault, const struct bundle *bundl
 {
 	size_t i = 0, j = 0;
 
-	while (i < vault->n_entries || j < bundle->n_entries) {
-		const struct vault_entry *was = i < vault->n_entries ? &vault->entries[i] : NULL;
-		const struct vault_entry *is = j < bundle->n_entries ? &bundle->entries[j] : NULL;
-		int r = !was ? 1 : !is ? -1 : compare_entries(was, is);
+	while (i < vault->n_entries && j < bundle->n_entries) {
+		const struct vault_entry *was = &vault->entries[i], *is = &bundle->entries[j];
+		int r = compare_entries(was, is);
 
 		if (r < 0)
 			name_change(out, was);
@@ -162,6 +161,10 @@ static void bundle_compare(const struct vault *vault, const struct bundle *bundl
 		i += r <= 0;
 		j += r >= 0;
 	}
+	while (i < vault->n_entries)
+		name_change(out, &vault->entries[i++]);
+	while (j < bundle->n_entries)
+		name_change(out, &bundle->entries[j++]);
 	if (buffer_len(out))
 		(void)buffer_append_char(out, ']');
 }

@@ -197,11 +197,21 @@ int workspace_change_token(struct workspace *workspace, const char *given, size_
 				 "the token of %s is being changed already; wait for that",
 				 workspace->settings.name);
 
-	r = rotation_new(&workspace->membership, &workspace->token, given, len, &rotation_events,
-			 workspace, &workspace->rotation, err);
-	if (r == 0 && waiter)
+	r = rotation_new(&workspace->membership, &workspace->token, &rotation_events, workspace,
+			 &workspace->rotation, err);
+	if (r < 0)
+		return r;
+
+	if (given) {
+		r = rotation_give(workspace->rotation, given, len, err);
+		if (r < 0) {
+			rotation_free(workspace->rotation);
+			return r;
+		}
+	}
+	if (waiter)
 		rotation_wait(workspace->rotation, waiter);
-	return r;
+	return 0;
 }
 
 int workspace_set_token(struct workspace *workspace, const char *text, size_t len,

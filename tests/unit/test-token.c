@@ -107,12 +107,12 @@ TEST(there_may_be_no_token_anywhere)
 
 TEST(what_has_worked_comes_first_and_the_sdk_last)
 {
-	char file[300];
+	char here[256], file[300];
 	struct place place;
 
 	place_init(&place);
-	CHECK(getcwd(file, sizeof(file) - 6));
-	(void)strcat(file, "/token");
+	CHECK(getcwd(here, sizeof(here)));
+	(void)snprintf(file, sizeof(file), "%s/token", here);
 	set(&place, "token_file", file);
 	set(&place, "token_credential", "agent-token");
 

@@ -7,12 +7,10 @@
 #include "daemon.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -33,6 +31,7 @@
 #include "io/wake.h"
 #include "once.h"
 #include "rpc/server.h"
+#include "statedir.h"
 
 #define STATUS_MAX 1024
 #define READY_RETRY_MS 100  /* the manager's queue was full */
@@ -51,7 +50,7 @@ struct daemon {
 	struct loop_work tell; /* STATUS= after this turn */
 	struct timer ready;    /* READY=1 once more */
 	struct timer trim;     /* gives back what a start or a reload has used */
-	int state_dirfd, lock_fd;
+	struct state_dir state;
 	int exit_status;
 	bool once, running, stopping;
 	int64_t started_wall_ms;
@@ -308,7 +307,7 @@ static int save_workspace(void *data, const struct workspace_settings *settings,
 {
 	struct daemon *daemon = data;
 
-	return config_save_workspace(daemon->state_dirfd, settings, &daemon->config->agent.defaults,
+	return config_save_workspace(daemon->state.fd, settings, &daemon->config->agent.defaults,
 				     err);
 }
 
@@ -316,7 +315,7 @@ static int forget_workspace(void *data, const char *name, struct error *err)
 {
 	struct daemon *daemon = data;
 
-	return config_forget_workspace(daemon->state_dirfd, name, err);
+	return config_forget_workspace(daemon->state.fd, name, err);
 }
 
 static const struct agent_events events = {
@@ -329,66 +328,6 @@ static const struct agent_events events = {
 	.save = save_workspace,
 	.forget = forget_workspace,
 };
-
-/* --- the state directory --- */
-
-/* mkdir -p for what is above path. */
-static void make_parents(const char *path)
-{
-	char *copy = strdup(path);
-
-	for (char *p = copy ? copy + 1 : NULL; p && *p; p++) {
-		if (*p != '/')
-			continue;
-		*p = '\0';
-		(void)mkdir(copy, 0755);
-		*p = '/';
-	}
-	free(copy);
-}
-
-static void clean_leftovers(int state_dirfd)
-{
-	static const char *const dirs[] = { "tokens", "workspaces.d" };
-
-	file_clean_leftovers(state_dirfd);
-	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
-		AUTO(fd_close)
-		int fd = openat(state_dirfd, dirs[i],
-				O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-
-		if (fd >= 0)
-			file_clean_leftovers(fd);
-	}
-}
-
-static int daemon_open_state(struct daemon *daemon, struct error *err)
-{
-	const char *path = daemon->config->daemon.state_dir;
-	int r;
-
-	make_parents(path);
-	r = dir_open_private(AT_FDCWD, path, 0700, &daemon->state_dirfd, err);
-	if (r < 0)
-		return r;
-
-	daemon->lock_fd = openat(daemon->state_dirfd, "lock",
-				 O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (daemon->lock_fd < 0)
-		return error_set(err, ERROR_INTERNAL, errno, "cannot open the lock in %s: %m",
-				 path);
-
-	if (flock(daemon->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK
-			       ? error_set(err, ERROR_CONFLICT, errno,
-					   "another molecule-agentd uses %s; stop it, or set "
-					   "another state_dir",
-					   path)
-			       : error_set(err, ERROR_INTERNAL, errno, "cannot lock %s: %m", path);
-
-	clean_leftovers(daemon->state_dirfd);
-	return 0;
-}
 
 /* --- the socket --- */
 
@@ -498,7 +437,7 @@ static int daemon_open(struct daemon *daemon, struct error *err)
 {
 	int r;
 
-	r = daemon_open_state(daemon, err);
+	r = state_dir_open(&daemon->state, daemon->config->daemon.state_dir, err);
 	if (r < 0)
 		return r;
 
@@ -506,7 +445,7 @@ static int daemon_open(struct daemon *daemon, struct error *err)
 	if (r < 0)
 		return r;
 
-	r = agent_new(&daemon->loop, daemon->http, daemon->state_dirfd, &events, daemon,
+	r = agent_new(&daemon->loop, daemon->http, daemon->state.fd, &events, daemon,
 		      &daemon->agent, err);
 	if (r < 0)
 		return r;
@@ -534,10 +473,7 @@ static void daemon_close(struct daemon *daemon)
 	loop_work_cancel(&daemon->tell);
 	http_free(daemon->http);
 	loop_fini(&daemon->loop);
-	if (daemon->lock_fd >= 0)
-		(void)close(daemon->lock_fd);
-	if (daemon->state_dirfd >= 0)
-		(void)close(daemon->state_dirfd);
+	state_dir_close(&daemon->state);
 	config_free(daemon->config);
 }
 
@@ -564,8 +500,7 @@ int daemon_run(const struct config_paths *paths, struct config *config, bool onc
 		.paths = paths,
 		.config = config,
 		.once = once,
-		.state_dirfd = -1,
-		.lock_fd = -1,
+		.state = STATE_DIR_CLOSED,
 		.started_wall_ms = wall_now_ms(),
 	};
 	struct error err = { 0 };

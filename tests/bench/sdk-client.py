@@ -5,7 +5,8 @@
     sdk-client.py heartbeat URL TOKEN COUNT [PAUSE]
     sdk-client.py secrets URL TOKEN COUNT [PAUSE]
 
-PAUSE: seconds between two calls, in which whatever was warm gets cold. Prints the calls a second and the CPU time of this process for each.
+PAUSE: seconds between two calls, in which whatever was warm gets cold. Prints the calls a
+second and the CPU time of this process for each.
 """
 
 import json

@@ -25,7 +25,7 @@ from pathlib import Path
 LINE = re.compile(r"^(\d+) +(\w+)\((.*)$")
 # strace writes what it was told to do behind the call that it did it to.
 INJECTED = re.compile(r"\(INJECTED(?:: \w+)?\)$")
-CALLS = "%file,%desc"
+CALLS = "%file,%desc,%network"
 
 
 @dataclasses.dataclass(frozen=True)

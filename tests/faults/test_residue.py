@@ -3,13 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import resource
-import signal
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 import memscan
@@ -145,72 +138,3 @@ def test_nothing_is_left_of_a_token_that_a_register_brought(home, daemon):
     assert copies(daemon, token) and not outside(copies(daemon, token))
     daemon.call("workspace.leave", workspace="scout", forget=True)
     assert [str(copy) for copy in copies(daemon, token)] == []
-
-
-# ---- what others can see of it ----
-
-@pytest.mark.plain
-@pytest.mark.fast
-def test_leaves_no_core(home, daemon, scout):
-    """Whatever the limits say that it was started with."""
-    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
-    daemon.stop()
-    daemon.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (hard, hard)))
-    join(home, daemon, scout)
-    assert "Max core file size        0                    0" in Path(
-        f"/proc/{daemon.pid}/limits").read_text()
-    ended = os.pidfd_open(daemon.pid)
-    daemon.signal(signal.SIGABRT)
-    info = os.waitid(os.P_PIDFD, ended, os.WEXITED | os.WNOWAIT)
-    os.close(ended)
-    assert info.si_code == os.CLD_KILLED, "CLD_DUMPED: there is a core"
-    assert daemon.wait_exit() == -signal.SIGABRT
-    assert not list(daemon.dir.glob("core*"))
-
-
-@pytest.mark.fast
-def test_secrets_are_locked(home, daemon, scout):
-    join(home, daemon, scout)
-    use(daemon)
-    status = dict(line.split(":\t", 1) for line in
-                  Path(f"/proc/{daemon.pid}/status").read_text().splitlines() if ":\t" in line)
-    assert int(status["VmLck"].split()[0]) > 0
-    arena = [region for region in memscan.regions(daemon.pid) if region.is_arena]
-    assert arena and all("lo" in region.flags for region in arena)
-    assert daemon.call("daemon.status")["warnings"] == []
-
-
-# Opens the program while it may, so that its folder need not be open to the user.
-BECOME = """
-import os, sys
-program = os.open(sys.argv[2], os.O_PATH | os.O_CLOEXEC)
-user = int(sys.argv[1])
-os.setgroups([])
-os.setgid(user)
-os.setuid(user)
-os.execve(program, sys.argv[2:], os.environ)
-"""
-PEEP = """
-import os, sys
-os.setgid(int(sys.argv[1]))
-os.setuid(int(sys.argv[1]))
-for name in ("mem", "environ", "maps"):
-    try:
-        open(f"/proc/{sys.argv[2]}/{name}", "rb").read(1)
-        print(name)
-    except PermissionError:
-        pass
-"""
-
-
-@pytest.mark.fast
-def test_other_processes_of_its_user_cannot_look_in(daemon):
-    user = "65534"
-    for path in (daemon.dir, *daemon.dir.rglob("*")):
-        os.chown(path, int(user), int(user))
-    daemon.start(ready=False, before=[sys.executable, "-c", BECOME, user])
-    daemon.wait_log("is ready")
-    found = subprocess.run([sys.executable, "-c", PEEP, user, str(daemon.pid)], check=True,
-                           capture_output=True, text=True, timeout=20).stdout
-    assert found == "", f"it can be looked at by {found}"
-    assert os.stat(f"/proc/{daemon.pid}/mem").st_uid == 0, "it is not root's, so it is dumpable"

@@ -222,6 +222,9 @@ TEST(loopback_is_known_by_address_and_name)
 	CHECK(!url_is_loopback("http://[::2]"));
 	CHECK(!url_is_loopback("http://localhost.example"));
 	CHECK(!url_is_loopback("http://127.0.0.1.example"));
+	CHECK(!url_is_loopback("http://127.0.0.1:80@example.org"));
+	CHECK(!url_is_loopback("http://[::1].example"));
+	CHECK(!url_is_loopback("http://"));
 }
 
 TEST(a_name_is_fit_for_a_file)

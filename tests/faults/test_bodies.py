@@ -107,6 +107,7 @@ def warnings(daemon, since):
     return [line for line in daemon.log[since:].splitlines() if re.match(r"<[0-4]>", line)]
 
 
+@pytest.mark.fast
 def test_secrets(home, daemon, scout):
     good = good_answer(home, "GET", f"/workspaces/{scout.id}/secrets/values", scout)
     since = len(daemon.log)
@@ -129,6 +130,7 @@ def test_secrets(home, daemon, scout):
     assert len(warnings(daemon, since)) <= 4, warnings(daemon, since)
 
 
+@pytest.mark.fast
 def test_state(home, daemon, scout):
     good = good_answer(home, "GET", f"/workspaces/{scout.id}/state", scout)
     since = len(daemon.log)
@@ -152,6 +154,7 @@ def test_heartbeat(home, daemon, scout):
     all_is_well(home, daemon, scout)
 
 
+@pytest.mark.fast
 def test_peers(home, daemon, scout):
     known = daemon.call("peers.list", workspace="scout", refresh=True)["peers"]
     assert known
@@ -203,6 +206,7 @@ def test_the_workspace_as_anybody_sees_it(home, daemon, scout):
     all_is_well(home, daemon, scout)
 
 
+@pytest.mark.fast
 def test_a_minted_token(home, daemon, scout):
     good = json.dumps({"auth_token": "x" * 43, "workspace_id": scout.id})
     for name, text in each(home, daemon, scout, "tokens", all_bad(good), method="POST"):
@@ -233,6 +237,7 @@ def thin_out(home, daemon, scout):
             home.admin("DELETE", f"/workspaces/{scout.id}/tokens/{row['id']}")
 
 
+@pytest.mark.fast
 def test_a_register(home, daemon):
     """Nothing that came of it is taken for a token."""
     scout = home.create("scout", token=False)

@@ -212,10 +212,21 @@ static void finish(int fd, struct ears *ears, unsigned options)
 	(void)close(fd);
 }
 
+/* A server that stops gives those who are just about to speak some milliseconds. */
+static void await_stop(void)
+{
+	int64_t until_ms = loop_now_ms(&loop) + 5000;
+
+	while (!stopped && loop_now_ms(&loop) < until_ms)
+		turn();
+}
+
 static void end(unsigned options)
 {
 	for (unsigned i = 0; i < 4; i++)
 		turn();
+	if (options & OPTION_STOP)
+		await_stop();
 	REQUIRE(server_connections(server) == 0);
 	REQUIRE(list_empty(&fake.waiters));
 	list_for_each (node, &fake.agent.workspaces) {

@@ -85,6 +85,9 @@ void error_prefix(struct error *err, const char *format, ...)
 	va_list args;
 	int len;
 
+	if (!err)
+		return;
+
 	(void)snprintf(tail, sizeof(tail), "%s", err->text);
 	va_start(args, format);
 	len = vsnprintf(err->text, sizeof(err->text), format, args);

@@ -85,7 +85,7 @@ void error_keep(struct error **slot, const struct error *err);
 #define error_set(...) ((error_set)(__VA_ARGS__), -1)
 #endif
 
-/* Puts "what: " before the sentence that is there. */
+/* Puts "what: " before the sentence that is there; err may be NULL, as above. */
 void error_prefix(struct error *err, const char *format, ...) PRINTF(2, 3);
 
 /*

@@ -225,6 +225,11 @@ static void end(unsigned options)
 {
 	for (unsigned i = 0; i < 4; i++)
 		turn();
+	/* Whoever still waits waits for no longer than a request may take. */
+	for (uint32_t i = 0; i < 8; i++) {
+		answer(i % 4, &outage);
+		turn();
+	}
 	if (options & OPTION_STOP)
 		await_stop();
 	REQUIRE(server_connections(server) == 0);

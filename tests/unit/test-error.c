@@ -30,6 +30,12 @@ TEST(a_prefix_stands_before_the_sentence)
 	CHECK_TEXT(err.text, "agentd.conf:7: unknown key");
 }
 
+TEST(nobody_need_want_the_sentence)
+{
+	CHECK_INT(error_set(NULL, ERROR_CONFIG, EINVAL, "unknown key"), -EINVAL);
+	error_prefix(NULL, "agentd.conf:%d", 7);
+}
+
 TEST(text_from_outside_is_cut_and_escaped)
 {
 	char small[12], large[64];

@@ -131,7 +131,7 @@ def test_two_ways_to_one_platform_are_two(platform, daemon):
 
 def test_a_fleet_does_not_beat_in_step(platform, daemon):
     """Each has a phase of its own within the interval, the same at every start."""
-    fleet = [platform.create(f"agent-{number}") for number in range(8)]
+    fleet = [platform.create(f"agent-{number}") for number in range(40)]
     for workspace in fleet:
         daemon.add(workspace, heartbeat_interval="2s", state_poll_interval="1h",
                    secrets_refresh_interval="0")
@@ -142,11 +142,10 @@ def test_a_fleet_does_not_beat_in_step(platform, daemon):
     phases = []
     for workspace in fleet:
         beats = platform.dev.wait(workspace, endpoint="heartbeat", count=3)
-        phases.append(beats[2]["time"] % 2)
+        phases.append(int(beats[2]["time"] % 2 / 0.25))
         assert abs((beats[2]["time"] - beats[1]["time"]) - 2) < 1
-    phases.sort()
-    gaps = [after - before for before, after in zip(phases, phases[1:])]
-    assert sum(gap > 0.02 for gap in gaps) >= 5, phases
+    # Forty that fall where they like leave three eighths empty once in a million times.
+    assert len(set(phases)) >= 6, phases
 
 
 def _is_daemon(row):

@@ -81,11 +81,11 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _read_to_end(stopping: threading.Event) -> None:
+def _read_to_end(stop: int) -> None:
     # Not through sys.stdin, whose lock the interpreter wants when it ends.
     while os.read(sys.stdin.fileno(), 4096):
         pass
-    stopping.set()
+    os.write(stop, b".")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -96,11 +96,12 @@ def main(argv: list[str] | None = None) -> int:
     options = Options(given.settings, given.generation, token, given.plugins, given.tls,
                       given.port, given.record)
     _raise_file_limit()
-    stopping = threading.Event()
+    # A pipe: an event's lock may be held by the very thread that the signal interrupts.
+    stopped, stop = os.pipe()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+        signal.signal(number, lambda *_: os.write(stop, b"."))
     if given.stdin:
-        threading.Thread(target=_read_to_end, args=(stopping,), daemon=True).start()
+        threading.Thread(target=_read_to_end, args=(stop,), daemon=True).start()
     try:
         wrap = good(options.tls) if options.tls else None
         server = Server(options, wrap)
@@ -115,6 +116,6 @@ def main(argv: list[str] | None = None) -> int:
         lines.append(f"plain: {server.listen(None).url}")
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
-    stopping.wait()
+    os.read(stopped, 1)
     server.stop()
     return 0

@@ -127,6 +127,19 @@ static int check_parts(CURLU *parts, enum url_kind kind, struct error *err)
 	return kind == URL_BASE ? 0 : without(parts, CURLUPART_PATH, example(kind), err);
 }
 
+/*
+ * Whether something in the host is written as %36, which curl decodes after it
+ * has looked for numbers: the same host would read another way the next time.
+ */
+static bool has_encoded_host(const char *text)
+{
+	const char *host = strstr(text, "://");
+
+	host = host ? host + 3 : text;
+	host += strspn(host, "/");
+	return host[0] != '[' && memchr(host, '%', strcspn(host, "/?#"));
+}
+
 /* A host of visible ASCII, in lower case. */
 static int lower_host(CURLU *parts, struct error *err)
 {
@@ -211,6 +224,9 @@ int url_canonical(const char *text, enum url_kind kind, char **ret, struct error
 	r = check_parts(parts, kind, err);
 	if (r < 0)
 		return r;
+
+	if (has_encoded_host(text))
+		return refuse(err, "write the host as it is, without % and digits");
 
 	r = lower_host(parts, err);
 	if (r < 0)

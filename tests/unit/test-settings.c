@@ -188,6 +188,8 @@ TEST(a_url_holds_nothing_that_does_not_belong)
 		"platform_url: a URL must not hold a user or password: others may read this file");
 	refuses("proxy", "http://u@p.example:3128",
 		"proxy: a URL must not hold a user or password: others may read this file");
+	refuses("platform_url", "http://%36",
+		"platform_url: write the host as it is, without % and digits");
 	refuses("platform_url", "https://p.example/?x=1",
 		"platform_url: leave out what begins with ? or #");
 	refuses("platform_url", "https://p.example/#x",

@@ -223,10 +223,11 @@ static void await_stop(void)
 
 static void end(unsigned options)
 {
-	for (unsigned i = 0; i < 4; i++)
-		turn();
-	/* Whoever still waits waits for no longer than a request may take. */
-	for (uint32_t i = 0; i < 8; i++) {
+	/*
+	 * What was said before the close is served, one request a turn, before the
+	 * close is seen; and whoever waits waits for no longer than a request may take.
+	 */
+	for (uint32_t i = 0; i < 8 || (i < TURNS_MAX && server_connections(server)); i++) {
 		answer(i % 4, &outage);
 		turn();
 	}

@@ -127,16 +127,19 @@ static int check_parts(CURLU *parts, enum url_kind kind, struct error *err)
 	return kind == URL_BASE ? 0 : without(parts, CURLUPART_PATH, example(kind), err);
 }
 
+static const char plain_host[] =
+	"write the host in plain ASCII (an international name in its xn-- form)";
+
 /*
  * Whether something in the host is written as %36, which curl decodes after it
  * has looked for numbers: the same host would read another way the next time.
  */
 static bool has_encoded_host(const char *text)
 {
-	const char *host = strstr(text, "://");
+	/* After the scheme curl takes one slash, two, or three. */
+	const char *host = text + strcspn(text, ":");
 
-	host = host ? host + 3 : text;
-	host += strspn(host, "/");
+	host += strspn(host, ":/");
 	return host[0] != '[' && memchr(host, '%', strcspn(host, "/?#"));
 }
 
@@ -156,8 +159,7 @@ static int lower_host(CURLU *parts, struct error *err)
 
 	for (char *p = host; *p; p++) {
 		if (*p <= ' ' || *p >= 0x7f || *p == '%')
-			return refuse(err, "write the host in plain ASCII (an international name "
-					   "in its xn-- form)");
+			return refuse(err, plain_host);
 		if (*p >= 'A' && *p <= 'Z')
 			*p = (char)(*p - 'A' + 'a');
 	}
@@ -226,7 +228,7 @@ int url_canonical(const char *text, enum url_kind kind, char **ret, struct error
 		return r;
 
 	if (has_encoded_host(text))
-		return refuse(err, "write the host as it is, without % and digits");
+		return refuse(err, plain_host);
 
 	r = lower_host(parts, err);
 	if (r < 0)

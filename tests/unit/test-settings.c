@@ -189,7 +189,11 @@ TEST(a_url_holds_nothing_that_does_not_belong)
 	refuses("proxy", "http://u@p.example:3128",
 		"proxy: a URL must not hold a user or password: others may read this file");
 	refuses("platform_url", "http://%36",
-		"platform_url: write the host as it is, without % and digits");
+		"platform_url: write the host in plain ASCII (an international name in its "
+		"xn-- form)");
+	refuses("platform_url", "http:/%30/a://",
+		"platform_url: write the host in plain ASCII (an international name in its "
+		"xn-- form)");
 	refuses("platform_url", "https://p.example/?x=1",
 		"platform_url: leave out what begins with ? or #");
 	refuses("platform_url", "https://p.example/#x",

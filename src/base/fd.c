@@ -171,33 +171,52 @@ static int read_text(int fd, const char *name, size_t room, char *text, size_t *
 	return 0;
 }
 
+/* Where the text of a file goes. */
+struct memory {
+	void *(*alloc)(size_t size);
+	void (*release)(void *text);
+};
+
+static const struct memory usual_memory = { malloc, free };
+static const struct memory secret_memory = { secret_alloc, secret_free };
+
+static int read_whole(int fd, const struct stat *st, const char *name, size_t max,
+		      const struct memory *memory, char **ret_text, size_t *ret_len,
+		      struct error *err)
+{
+	size_t room = room_for(st, max);
+	char *text;
+	int r;
+
+	if (st->st_size > 0 && (uint64_t)st->st_size > max)
+		return too_big(name, max, err);
+
+	text = memory->alloc(room + 1);
+	if (!text)
+		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory to read %s", name);
+
+	r = read_text(fd, name, room, text, ret_len, err);
+	if (r < 0) {
+		memory->release(text);
+		return r;
+	}
+
+	*ret_text = text;
+	return 0;
+}
+
 int file_read(int dirfd, const char *name, size_t max, char **ret_text, size_t *ret_len,
 	      struct error *err)
 {
-	AUTO(free) char *text = NULL;
 	AUTO(fd_close) int fd = -1;
 	struct stat st;
-	size_t room;
 	int r;
 
 	r = open_regular(dirfd, name, &fd, &st, err);
 	if (r < 0)
 		return r;
 
-	if (st.st_size > 0 && (uint64_t)st.st_size > max)
-		return too_big(name, max, err);
-
-	room = room_for(&st, max);
-	text = malloc(room + 1);
-	if (!text)
-		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory to read %s", name);
-
-	r = read_text(fd, name, room, text, ret_len, err);
-	if (r < 0)
-		return r;
-
-	*ret_text = TAKE(text);
-	return 0;
+	return read_whole(fd, &st, name, max, &usual_memory, ret_text, ret_len, err);
 }
 
 /*
@@ -259,10 +278,8 @@ static int check_private(int fd, const struct stat *st, const char *name, struct
 int file_read_private(int dirfd, const char *name, size_t max, char **ret_text, size_t *ret_len,
 		      struct error *err)
 {
-	AUTO(secret_free) char *text = NULL;
 	AUTO(fd_close) int fd = -1;
 	struct stat st;
-	size_t room;
 	int r;
 
 	r = open_regular(dirfd, name, &fd, &st, err);
@@ -273,20 +290,7 @@ int file_read_private(int dirfd, const char *name, size_t max, char **ret_text, 
 	if (r < 0)
 		return r;
 
-	if (st.st_size > 0 && (uint64_t)st.st_size > max)
-		return too_big(name, max, err);
-
-	room = room_for(&st, max);
-	text = secret_alloc(room + 1);
-	if (!text)
-		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory to read %s", name);
-
-	r = read_text(fd, name, room, text, ret_len, err);
-	if (r < 0)
-		return r;
-
-	*ret_text = TAKE(text);
-	return 0;
+	return read_whole(fd, &st, name, max, &secret_memory, ret_text, ret_len, err);
 }
 
 /* On a network file system even this can be interrupted. */

@@ -173,23 +173,15 @@ static int agent_prepare(struct agent *agent, const struct agent_settings *setti
 	return 0;
 }
 
+static int compare_name(const void *name, const void *settings)
+{
+	return strcmp(name, ((const struct workspace_settings *)settings)->name);
+}
+
 static bool settings_have(const struct agent_settings *settings, const char *name)
 {
-	size_t low = 0, high = settings->n_workspaces;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int r = strcmp(settings->workspaces[middle].name, name);
-
-		if (r == 0)
-			return true;
-		if (r < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-
-	return false;
+	return settings->n_workspaces && bsearch(name, settings->workspaces, settings->n_workspaces,
+						 sizeof(*settings->workspaces), compare_name);
 }
 
 static void note_changed(struct buffer *changed, const char *name)

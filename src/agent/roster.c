@@ -89,24 +89,22 @@ static struct workspace *look_at_each(const struct roster *roster, key_fn key, c
 	return NULL;
 }
 
-static struct workspace *look_up(struct workspace *const *sorted, size_t n, key_fn key,
-				 const char *text)
+static int match_name(const void *name, const void *entry)
 {
-	size_t low = 0, high = n;
+	return strcmp(name, name_of(*(struct workspace *const *)entry));
+}
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int r = strcmp(key(sorted[middle]), text);
+static int match_id(const void *id, const void *entry)
+{
+	return strcmp(id, id_of(*(struct workspace *const *)entry));
+}
 
-		if (r == 0)
-			return sorted[middle];
-		if (r < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
+static struct workspace *look_up(struct workspace *const *sorted, size_t n, const char *text,
+				 int (*match)(const void *text, const void *entry))
+{
+	struct workspace *const *found = bsearch(text, sorted, n, sizeof(*sorted), match);
 
-	return NULL;
+	return found ? *found : NULL;
 }
 
 struct workspace *roster_find_name(struct roster *roster, const char *name)
@@ -114,7 +112,7 @@ struct workspace *roster_find_name(struct roster *roster, const char *name)
 	if (!roster_sort(roster))
 		return look_at_each(roster, name_of, name);
 
-	return look_up(roster->by_name, roster->n, name_of, name);
+	return look_up(roster->by_name, roster->n, name, match_name);
 }
 
 struct workspace *roster_find_id(struct roster *roster, const char *id)
@@ -122,5 +120,5 @@ struct workspace *roster_find_id(struct roster *roster, const char *id)
 	if (!roster_sort(roster))
 		return look_at_each(roster, id_of, id);
 
-	return look_up(roster->by_id, roster->n, id_of, id);
+	return look_up(roster->by_id, roster->n, id, match_id);
 }

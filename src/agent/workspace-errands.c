@@ -103,8 +103,7 @@ void workspace_refresh_hushed(struct workspace *workspace, const struct error *e
 /* What a refresh of this state waits for. */
 static unsigned refresh_parts(struct workspace *workspace)
 {
-	bool settled =
-		workspace->state == LIFECYCLE_ONLINE || workspace->state == LIFECYCLE_DEGRADED;
+	bool settled = workspace_is_settled(workspace);
 	unsigned parts = 0;
 
 	if (workspace_is_joining(workspace))

@@ -99,13 +99,15 @@ void workspace_save_token(struct workspace *workspace)
 /* The token is good: one from a change that was cut short is kept, one beside it is not. */
 static void workspace_settle_token(struct workspace *workspace)
 {
-	if (workspace->token_settled || workspace->rotation)
+	bool first = !workspace->token_settled && !workspace->rotation;
+
+	if (first && workspace->token.source == TOKEN_UNPROVEN)
+		workspace->token_unsaved = true;
+	workspace_save_token(workspace);
+	if (!first)
 		return;
 
 	workspace->token_settled = true;
-	if (workspace->token.source == TOKEN_UNPROVEN)
-		workspace->token_unsaved = true;
-	workspace_save_token(workspace);
 	if (!workspace->token_unsaved)
 		token_drop_unproven(workspace->context->state_dirfd, &workspace->settings);
 }
@@ -115,7 +117,6 @@ void workspace_proved(struct workspace *workspace)
 	workspace_settle_token(workspace);
 	workspace->failures = 0;
 	workspace->token_reread = false;
-	workspace_save_token(workspace);
 	if (!workspace->features.probed && workspace->platform->probed) {
 		workspace->features.probed = true;
 		workspace->features.cursors = workspace->platform->has_cursors;

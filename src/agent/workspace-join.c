@@ -54,10 +54,8 @@ static void join_end(struct workspace *workspace, enum lifecycle_event event,
  */
 static void join_again(struct workspace *workspace)
 {
-	bool settled =
-		workspace->state == LIFECYCLE_ONLINE || workspace->state == LIFECYCLE_DEGRADED;
-
-	if (settled && !workspace_is_joining(workspace) && !workspace->next_attempt_ms)
+	if (workspace_is_settled(workspace) && !workspace_is_joining(workspace) &&
+	    !workspace->next_attempt_ms)
 		workspace_plan_join(workspace, MAX(backoff_failed(&workspace->join_backoff,
 								  &polling_backoff, random_u32()),
 						   workspace->settings.state_poll_interval_ms));

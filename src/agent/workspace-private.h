@@ -39,6 +39,8 @@ void workspace_begin_join(struct workspace *workspace);
 void workspace_plan_join(struct workspace *workspace, int64_t after_ms);
 void workspace_stop_join(struct workspace *workspace);
 bool workspace_is_joining(const struct workspace *workspace);
+/* It has joined, and the platform takes its heartbeats. */
+bool workspace_is_settled(const struct workspace *workspace);
 /* The beat that the sequence waits for came back. */
 void workspace_join_beat(struct workspace *workspace, const struct platform_reply *reply);
 /* Asks as anybody whether we still exist, then goes on from there. */

@@ -152,12 +152,9 @@ void workspace_watch_init(struct workspace *workspace)
 
 void workspace_doubt(struct workspace *workspace)
 {
-	bool settled =
-		workspace->state == LIFECYCLE_ONLINE || workspace->state == LIFECYCLE_DEGRADED;
-
 	/* Who doubts again and again does not put off the poll again and again. */
-	if (!settled || workspace->doubted || workspace_is_joining(workspace) ||
-	    platform_call_is_running(&workspace->poll_call))
+	if (!workspace_is_settled(workspace) || workspace->doubted ||
+	    workspace_is_joining(workspace) || platform_call_is_running(&workspace->poll_call))
 		return;
 
 	workspace->doubted = true;

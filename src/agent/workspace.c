@@ -240,6 +240,11 @@ int workspace_rotate_token(struct workspace *workspace, struct waiter *waiter, s
 	return workspace_change_token(workspace, NULL, 0, waiter, err);
 }
 
+bool workspace_is_settled(const struct workspace *workspace)
+{
+	return workspace->state == LIFECYCLE_ONLINE || workspace->state == LIFECYCLE_DEGRADED;
+}
+
 int workspace_may_call(const struct workspace *workspace, struct error *err)
 {
 	const char *name = workspace->settings.name;

@@ -171,18 +171,16 @@ static int read_text(int fd, const char *name, size_t room, char *text, size_t *
 	return 0;
 }
 
-/* Where the text of a file goes. */
-struct memory {
+/* Where the text of a file goes, and the memory that it takes. */
+struct taker {
 	void *(*alloc)(size_t size);
 	void (*release)(void *text);
+	char **ret_text;
+	size_t *ret_len;
 };
 
-static const struct memory usual_memory = { malloc, free };
-static const struct memory secret_memory = { secret_alloc, secret_free };
-
 static int read_whole(int fd, const struct stat *st, const char *name, size_t max,
-		      const struct memory *memory, char **ret_text, size_t *ret_len,
-		      struct error *err)
+		      const struct taker *taker, struct error *err)
 {
 	size_t room = room_for(st, max);
 	char *text;
@@ -191,17 +189,17 @@ static int read_whole(int fd, const struct stat *st, const char *name, size_t ma
 	if (st->st_size > 0 && (uint64_t)st->st_size > max)
 		return too_big(name, max, err);
 
-	text = memory->alloc(room + 1);
+	text = taker->alloc(room + 1);
 	if (!text)
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory to read %s", name);
 
-	r = read_text(fd, name, room, text, ret_len, err);
+	r = read_text(fd, name, room, text, taker->ret_len, err);
 	if (r < 0) {
-		memory->release(text);
+		taker->release(text);
 		return r;
 	}
 
-	*ret_text = text;
+	*taker->ret_text = text;
 	return 0;
 }
 
@@ -216,7 +214,8 @@ int file_read(int dirfd, const char *name, size_t max, char **ret_text, size_t *
 	if (r < 0)
 		return r;
 
-	return read_whole(fd, &st, name, max, &usual_memory, ret_text, ret_len, err);
+	return read_whole(fd, &st, name, max, &(struct taker){ malloc, free, ret_text, ret_len },
+			  err);
 }
 
 /*
@@ -290,7 +289,8 @@ int file_read_private(int dirfd, const char *name, size_t max, char **ret_text, 
 	if (r < 0)
 		return r;
 
-	return read_whole(fd, &st, name, max, &secret_memory, ret_text, ret_len, err);
+	return read_whole(fd, &st, name, max,
+			  &(struct taker){ secret_alloc, secret_free, ret_text, ret_len }, err);
 }
 
 /* On a network file system even this can be interrupted. */

@@ -9,6 +9,7 @@
 #include "agent/workspace.h"
 #include "rpc/call.h"
 #include "rpc/method.h"
+#include "rpc/peerarg.h"
 #include "rpc/status.h"
 #include "rpc/writer.h"
 
@@ -24,30 +25,6 @@ enum {
 	PEER_PEER,
 	PEER_REFRESH
 };
-
-/* Waits for the list, if the workspace may ask for one now. */
-static int fetch(struct call *call, call_resume_fn resume, struct error *err)
-{
-	struct workspace *workspace = call->workspace;
-	struct peerbook *book;
-	struct waiter *waiter;
-	int r;
-
-	r = workspace_may_call(workspace, err);
-	if (r < 0)
-		return r;
-
-	book = workspace_peerbook(workspace, err);
-	if (!book)
-		return -ENOMEM;
-
-	waiter = call_park(&call, resume, err);
-	if (!waiter)
-		return -ENOMEM;
-
-	peerbook_fetch(book, waiter);
-	return CALL_PARKED;
-}
 
 static int answer_list(struct call *call, struct error *err)
 {
@@ -102,31 +79,8 @@ static int peers_list(struct call *call, struct error *err)
 	    !call->args[LIST_REFRESH].boolean)
 		return answer_list(call, err);
 
-	r = fetch(call, list_fetched, &why);
+	r = peerarg_fetch(call, list_fetched, &why);
 	return r < 0 ? list_fetched(call, &why, err) : r;
-}
-
-static int find_peer(struct call *call, struct peer **ret, struct error *err)
-{
-	char name[QUERY_MAX + 1];
-	struct peerbook *book;
-	struct peer *peer;
-	int r;
-
-	r = call_text(call, PEER_PEER, name, sizeof(name), err);
-	if (r < 0)
-		return r;
-
-	book = workspace_peerbook(call->workspace, err);
-	if (!book)
-		return -ENOMEM;
-
-	peer = peerbook_find(book, name, err);
-	if (!peer)
-		return -ENOENT;
-
-	*ret = peer;
-	return 0;
 }
 
 static int answer_peer(struct call *call, const struct peer *peer)
@@ -155,7 +109,7 @@ static int discovered(struct call *call, const struct error *failed, struct erro
 	}
 
 	/* The list may have been replaced meanwhile. */
-	r = find_peer(call, &peer, err);
+	r = peerarg_find(call, PEER_PEER, &peer, err);
 	return r < 0 ? r : answer_peer(call, peer);
 }
 
@@ -167,7 +121,7 @@ static int discover(struct call *call, struct error *err)
 	struct peer *peer;
 	int r;
 
-	r = find_peer(call, &peer, err);
+	r = peerarg_find(call, PEER_PEER, &peer, err);
 	if (r < 0)
 		return r;
 
@@ -190,32 +144,18 @@ static int discover(struct call *call, struct error *err)
 
 static int discover_in_new_list(struct call *call, const struct error *failed, struct error *err)
 {
-	if (failed && !workspace_peers(call->workspace)->fetched) {
-		*err = *failed;
-		return -EIO;
-	}
+	int r;
 
-	return discover(call, err);
+	r = peerarg_awaited(call, failed, err);
+	return r < 0 ? r : discover(call, err);
 }
 
 static int peers_discover(struct call *call, struct error *err)
 {
-	struct peerbook *book = workspace_peerbook(call->workspace, err);
-	struct peer *peer;
 	int r;
 
-	if (!book)
-		return -ENOMEM;
-
-	/* Who is not on a list that is not new may be on a newer one. */
-	if (!peerbook_is_fresh(book) &&
-	    (!book->fetched || find_peer(call, &peer, err) == -ENOENT)) {
-		r = fetch(call, discover_in_new_list, err);
-		if (r == CALL_PARKED || !book->fetched)
-			return r;
-	}
-
-	return discover(call, err);
+	r = peerarg_await(call, PEER_PEER, discover_in_new_list, err);
+	return r ? r : discover(call, err);
 }
 
 static int peers_invalidate(struct call *call, struct error *err)
@@ -225,7 +165,7 @@ static int peers_invalidate(struct call *call, struct error *err)
 	bool dropped;
 	int r;
 
-	r = find_peer(call, &peer, err);
+	r = peerarg_find(call, PEER_PEER, &peer, err);
 	if (r < 0)
 		return r;
 

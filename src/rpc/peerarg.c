@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Finding the peer that a parameter means.
+ */
+
+#include "rpc/peerarg.h"
+
+#include <errno.h>
+
+#include "agent/workspace.h"
+
+int peerarg_fetch(struct call *call, call_resume_fn resume, struct error *err)
+{
+	struct workspace *workspace = call->workspace;
+	struct peerbook *book;
+	struct waiter *waiter;
+	int r;
+
+	r = workspace_may_call(workspace, err);
+	if (r < 0)
+		return r;
+
+	book = workspace_peerbook(workspace, err);
+	if (!book)
+		return -ENOMEM;
+
+	waiter = call_park(&call, resume, err);
+	if (!waiter)
+		return -ENOMEM;
+
+	peerbook_fetch(book, waiter);
+	return CALL_PARKED;
+}
+
+int peerarg_find(const struct call *call, unsigned index, struct peer **ret, struct error *err)
+{
+	char name[PEERARG_MAX + 1];
+	struct peerbook *book;
+	struct peer *peer;
+	int r;
+
+	r = call_text(call, index, name, sizeof(name), err);
+	if (r < 0)
+		return r;
+
+	book = workspace_peerbook(call->workspace, err);
+	if (!book)
+		return -ENOMEM;
+
+	peer = peerbook_find(book, name, err);
+	if (!peer)
+		return -ENOENT;
+
+	*ret = peer;
+	return 0;
+}
+
+int peerarg_await(struct call *call, unsigned index, call_resume_fn resume, struct error *err)
+{
+	const struct peerbook *book = workspace_peers(call->workspace);
+	struct peer *peer;
+	int r;
+
+	if (peerbook_is_fresh(book) ||
+	    (book->fetched && peerarg_find(call, index, &peer, err) != -ENOENT))
+		return 0;
+
+	r = peerarg_fetch(call, resume, err);
+	return r < 0 && book->fetched ? 0 : r;
+}
+
+int peerarg_awaited(const struct call *call, const struct error *failed, struct error *err)
+{
+	if (!failed || workspace_peers(call->workspace)->fetched)
+		return 0;
+
+	*err = *failed;
+	return -EIO;
+}

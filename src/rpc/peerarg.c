@@ -6,6 +6,7 @@
 #include "rpc/peerarg.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "agent/workspace.h"
 
@@ -76,4 +77,37 @@ int peerarg_awaited(const struct call *call, const struct error *failed, struct 
 
 	*err = *failed;
 	return -EIO;
+}
+
+static int read_id(const struct call *call, unsigned index, char ret_id[static UUID_LEN + 1])
+{
+	char text[PEERARG_MAX + 1];
+	int r;
+
+	r = call_text(call, index, text, sizeof(text), NULL);
+	return r < 0 ? r : parse_uuid(text, ret_id);
+}
+
+int peerarg_await_id(struct call *call, unsigned index, call_resume_fn resume, struct error *err)
+{
+	char id[UUID_LEN + 1];
+
+	return read_id(call, index, id) == 0 ? 0 : peerarg_await(call, index, resume, err);
+}
+
+int peerarg_id(const struct call *call, unsigned index, char ret_id[static UUID_LEN + 1],
+	       struct error *err)
+{
+	struct peer *peer;
+	int r;
+
+	if (read_id(call, index, ret_id) == 0)
+		return 0;
+
+	r = peerarg_find(call, index, &peer, err);
+	if (r < 0)
+		return r;
+
+	(void)snprintf(ret_id, UUID_LEN + 1, "%s", peer->id);
+	return 0;
 }

@@ -26,3 +26,12 @@ int peerarg_awaited(const struct call *call, const struct error *failed, struct 
 /* Whom the parameter means, of those on the list that is there; or why nobody, as peerbook_find().
  */
 int peerarg_find(const struct call *call, unsigned index, struct peer **ret, struct error *err);
+
+/*
+ * The same for who is to be talked to and not looked up: any id will do. The
+ * list has only the nearest relatives, and the platform decides who may talk
+ * to whom.
+ */
+int peerarg_await_id(struct call *call, unsigned index, call_resume_fn resume, struct error *err);
+int peerarg_id(const struct call *call, unsigned index, char ret_id[static UUID_LEN + 1],
+	       struct error *err);

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "config-build.h"
+#include "daemon-private.h"
 #include "exit.h"
 #include "io/http.h"
 #include "io/journal.h"
@@ -36,25 +37,6 @@
 #define STATUS_MAX 1024
 #define READY_RETRY_MS 100  /* the manager's queue was full */
 #define TRIM_AFTER_MS 30000 /* when thousands that start together have joined */
-
-struct daemon {
-	const struct config_paths *paths; /* borrowed */
-	struct config *config;            /* owned */
-	struct loop loop;
-	struct http *http;
-	struct agent *agent;
-	struct server *server; /* NULL with --once */
-	struct wake wake;
-	struct watchdog watchdog;
-	struct loop_signal sigterm, sigint, sighup;
-	struct loop_work tell; /* STATUS= after this turn */
-	struct timer ready;    /* READY=1 once more */
-	struct timer trim;     /* gives back what a start or a reload has used */
-	struct state_dir state;
-	int exit_status;
-	bool once, running, stopping;
-	int64_t started_wall_ms;
-};
 
 /*
  * Memory for hosts with thousands of workspaces. glibc raises the size from
@@ -129,7 +111,7 @@ static void daemon_on_stopped(void *data)
 	loop_stop(&daemon->loop);
 }
 
-static void daemon_stop(struct daemon *daemon, int status, const char *why)
+void daemon_stop(struct daemon *daemon, int status, const char *why)
 {
 	if (daemon->stopping) {
 		log_notice("stopping at once");
@@ -245,89 +227,6 @@ static int daemon_join_defaults(void *data, struct workspace_settings *ret)
 
 	return workspace_settings_copy(ret, &daemon->config->agent.defaults);
 }
-
-/* --- what the agent tells --- */
-
-static void on_state(void *data, struct workspace *workspace, enum lifecycle_state before)
-{
-	struct daemon *daemon = data;
-
-	loop_defer(&daemon->loop, &daemon->tell);
-	if (daemon->server)
-		server_on_state(daemon->server, workspace, before);
-}
-
-static void on_report(void *data, struct workspace *workspace)
-{
-	struct daemon *daemon = data;
-
-	if (daemon->server)
-		server_on_report(daemon->server, workspace);
-}
-
-static void on_secrets(void *data, struct workspace *workspace, const char *changed, size_t len)
-{
-	struct daemon *daemon = data;
-
-	if (daemon->server)
-		server_on_secrets(daemon->server, workspace, changed, len);
-}
-
-static void on_peers(void *data, struct workspace *workspace)
-{
-	struct daemon *daemon = data;
-
-	if (daemon->server)
-		server_on_peers(daemon->server, workspace);
-}
-
-static void on_warning(void *data, const struct agent_warning *warning, bool raised)
-{
-	struct daemon *daemon = data;
-
-	if (daemon->server)
-		server_on_warning(daemon->server, warning, raised);
-}
-
-static void on_exit_wanted(void *data, struct workspace *workspace, int status)
-{
-	struct daemon *daemon = data;
-	char why[160];
-
-	/* A single round ends by itself, with the gravest status of all workspaces. */
-	if (daemon->stopping || daemon->once)
-		return;
-
-	(void)snprintf(why, sizeof(why), "%s was %s, and its configuration says to exit",
-		       workspace->settings.name, status == DAEMON_PAUSED ? "paused" : "deleted");
-	daemon_stop(daemon, status, why);
-}
-
-static int save_workspace(void *data, const struct workspace_settings *settings, struct error *err)
-{
-	struct daemon *daemon = data;
-
-	return config_save_workspace(daemon->state.fd, settings, &daemon->config->agent.defaults,
-				     err);
-}
-
-static int forget_workspace(void *data, const char *name, struct error *err)
-{
-	struct daemon *daemon = data;
-
-	return config_forget_workspace(daemon->state.fd, name, err);
-}
-
-static const struct agent_events events = {
-	.on_state = on_state,
-	.on_report = on_report,
-	.on_secrets = on_secrets,
-	.on_peers = on_peers,
-	.on_warning = on_warning,
-	.on_exit = on_exit_wanted,
-	.save = save_workspace,
-	.forget = forget_workspace,
-};
 
 /* --- the socket --- */
 
@@ -445,7 +344,7 @@ static int daemon_open(struct daemon *daemon, struct error *err)
 	if (r < 0)
 		return r;
 
-	r = agent_new(&daemon->loop, daemon->http, daemon->state.fd, &events, daemon,
+	r = agent_new(&daemon->loop, daemon->http, daemon->state.fd, &daemon_events, daemon,
 		      &daemon->agent, err);
 	if (r < 0)
 		return r;

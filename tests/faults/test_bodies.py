@@ -200,7 +200,7 @@ def test_the_workspace_as_anybody_sees_it(home, daemon, scout):
     good = good_answer(home, "GET", f"/workspaces/{scout.id}", scout)
     home.dev.fault("state", scout, status=401, json={"error": "invalid token"})
     home.dev.fault("heartbeat", scout, status=401, json={"error": "invalid token"})
-    for name, text in each(home, daemon, scout, "workspace", all_bad(good, 7)):
+    for name, text in each(home, daemon, scout, "workspace", all_bad(good)):
         attempt(daemon, "workspace.refresh")
         assert daemon.status("scout")["state"] in HARMLESS | {"auth_lost"}, name
     all_is_well(home, daemon, scout)
@@ -218,7 +218,7 @@ def test_a_minted_token(home, daemon, scout):
 def test_the_list_of_tokens(home, daemon, scout):
     """The new one is in use by then; the old one is left, which is said."""
     good = json.dumps({"tokens": home.tokens(scout)})
-    for number, (name, text) in enumerate(each(home, daemon, scout, "tokens", all_bad(good, 9),
+    for number, (name, text) in enumerate(each(home, daemon, scout, "tokens", all_bad(good),
                                                method="GET")):
         since = len(daemon.log)
         prefix = daemon.call("token.rotate", workspace="scout")["prefix"]
@@ -245,7 +245,7 @@ def test_a_register(home, daemon):
     daemon.platforms.add(home)
     daemon.start()
     good = json.dumps({"status": "registered", "delivery_mode": "push", "auth_token": "x" * 43})
-    for name, text in each(home, daemon, scout, "register", all_bad(good, 3)):
+    for name, text in each(home, daemon, scout, "register", all_bad(good)):
         since = home.dev.mark()
         number = daemon.client.send("workspace.join", platform_url=home.url, name="scout",
                                     workspace_id=scout.id, reported_url=URL)

@@ -112,13 +112,16 @@ def serves(daemon):
         return False
 
 
-def test_stopped_for_a_while_it_catches_up_once(platform, daemon, begin):
-    scout = begin()
+@pytest.mark.parametrize("seconds", [6, 90])
+def test_stopped_for_a_while_it_catches_up_once(platform, daemon, clock, begin, seconds):
+    """As a laptop that sleeps: the wall clock went on, and the platform's patience with it."""
+    scout = begin(clock.env)
     mark = platform.dev.mark()
     platform.dev.wait(scout, since=mark, endpoint="heartbeat", count=2)
     daemon.signal(signal.SIGSTOP)
     since = platform.dev.mark()
-    platform.dev.none_within(6, scout, since=since + 1)
+    platform.dev.none_within(seconds, scout, since=since + 1)
+    clock.set(f"+{seconds}")
     since = platform.dev.mark()
     daemon.signal(signal.SIGCONT)
     rows = platform.dev.wait(scout, since=since, endpoint="heartbeat", count=4)

@@ -8,6 +8,7 @@ import os
 import resource
 import socket
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
@@ -77,6 +78,54 @@ def test_connections_that_come_and_go_leave_nothing(daemon):
         assert rss_kib(daemon.pid) - memory < 1024
     status = daemon.call("daemon.status")
     assert status["connections"] == 1
+
+
+def churn_for(path, seconds):
+    """As fast as one process can: half of them leave without reading their answer."""
+    limit, count = time.monotonic() + seconds, 0
+    while time.monotonic() < limit:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            client.sendall(info(count) + b"\n")
+            if count % 2:
+                client.recv(65536)
+            count += 1
+    return count
+
+
+@pytest.mark.plain
+def test_a_minute_of_connections_that_come_and_go(daemon):
+    """Four processes that do nothing else; somebody who calls meanwhile is served."""
+    daemon.configure(daemon={"log_level": "warning"})
+    daemon.start()
+    churn(daemon, 500)
+    with Wire(daemon.socket) as wire:
+        assert wire.sync() == []
+        files, memory = descriptors(daemon), rss_kib(daemon.pid)
+        with ProcessPoolExecutor(4) as pool:
+            done = [pool.submit(churn_for, daemon.socket, 60) for _ in range(4)]
+            served = 0
+            while not all(each.done() for each in done):
+                assert wire.sync() == []
+                served += 1
+            count = sum(each.result() for each in done)
+        print(f"{count} connections in a minute, {served} calls beside them")
+        assert count > 60000 and served > 100
+        wait_until(lambda: descriptors(daemon) <= files, "its descriptors are as they were")
+        assert rss_kib(daemon.pid) - memory < 1024
+
+
+def test_the_time_for_a_request_is_ten_seconds(daemon):
+    """Nobody has said otherwise: half a line may stand for that long, whole ones for ever."""
+    daemon.start()
+    with Wire(daemon.socket) as half, Wire(daemon.socket) as whole:
+        assert whole.sync() == []
+        began = time.monotonic()
+        half.send(b'{"jsonrpc":"2.0",')
+        half.socket.settimeout(60)
+        assert half.socket.recv(65536) == b"" or half.socket.recv(65536) == b""
+        assert 9.5 < time.monotonic() - began
+        assert whole.sync() == []
 
 
 @pytest.mark.dev_platform

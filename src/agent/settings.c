@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -239,6 +240,20 @@ bool workspace_settings_equal(const struct workspace_settings *a,
 {
 	return strcmp(a->name, b->name) == 0 && a->joined == b->joined &&
 	       settings_equal(&workspace_settings_table, a, b);
+}
+
+struct workspace_key workspace_settings_key(const struct workspace_settings *settings)
+{
+	const char *place = strstr(settings->platform.url, "://");
+	struct workspace_key key;
+
+	place = place ? place + 3 : settings->platform.url;
+	(void)snprintf(key.text, sizeof(key.text), "%s@%.*s", settings->id, WORKSPACE_PLACE_MAX,
+		       place);
+	for (char *p = key.text; *p; p++)
+		if (*p == '/')
+			*p = '_';
+	return key;
 }
 
 int workspace_settings_set(struct workspace_settings *settings, const char *key, const char *text,

@@ -50,6 +50,19 @@ struct agent_settings {
 	int64_t stop_timeout_ms;
 };
 
+/*
+ * What is kept of a workspace is kept under this: "ID@HOST". It stays the same
+ * when the workspace gets another name here, and may be that of a file.
+ */
+#define WORKSPACE_PLACE_MAX 150 /* bytes of the host: a file name has 255 */
+#define WORKSPACE_KEY_SIZE (UUID_LEN + 1 + WORKSPACE_PLACE_MAX + 1)
+
+struct workspace_key {
+	char text[WORKSPACE_KEY_SIZE];
+};
+
+struct workspace_key workspace_settings_key(const struct workspace_settings *settings);
+
 /* Everything about a workspace but its name and whether it was joined. */
 extern const struct setting_table workspace_settings_table;
 

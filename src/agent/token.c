@@ -20,23 +20,17 @@
 
 #define TOKENS_DIR "tokens"
 #define UNPROVEN ".unproven"
-#define PLATFORM_PART_MAX 150 /* of a file name, which has 255 */
 
 struct token_name {
-	char text[UUID_LEN + PLATFORM_PART_MAX + 32];
+	char text[WORKSPACE_KEY_SIZE + sizeof(UNPROVEN)];
 };
 
 static struct token_name token_name(const struct workspace_settings *settings, const char *suffix)
 {
-	const char *place = strstr(settings->platform.url, "://");
 	struct token_name name;
 
-	place = place ? place + 3 : settings->platform.url;
-	(void)snprintf(name.text, sizeof(name.text), "%s@%.*s%s", settings->id, PLATFORM_PART_MAX,
-		       place, suffix);
-	for (char *p = name.text; *p; p++)
-		if (*p == '/')
-			*p = '_';
+	(void)snprintf(name.text, sizeof(name.text), "%s%s", workspace_settings_key(settings).text,
+		       suffix);
 	return name;
 }
 

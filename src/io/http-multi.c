@@ -12,18 +12,6 @@
 
 #include "io/http.h"
 
-/*
- * Connections that are kept, over all origins: the platform's few and some
- * peers'. curl walks them all once a second, and each costs a server something.
- */
-#define HTTP_KEPT_CONNECTIONS 32
-
-/*
- * All connections: each is a file descriptor, and while its name is looked up a
- * thread. What is above waits, under its deadline.
- */
-#define HTTP_CONNECTIONS 512
-
 struct http_socket {
 	struct ev_io io;
 	struct http_multi *multi; /* borrowed */
@@ -161,7 +149,7 @@ static int http_multi_on_timeout(CURLM *handle, long timeout_ms, void *context)
 	return 0;
 }
 
-static bool http_multi_set_up(struct http_multi *multi)
+static bool http_multi_set_up(struct http_multi *multi, const struct http_limits *limits)
 {
 	CURLM *handle = multi->handle;
 	bool failed = false;
@@ -172,13 +160,15 @@ static bool http_multi_set_up(struct http_multi *multi)
 	failed |= curl_multi_setopt(handle, CURLMOPT_TIMERDATA, multi);
 	failed |= curl_multi_setopt(handle, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
 	failed |= curl_multi_setopt(handle, CURLMOPT_MAX_HOST_CONNECTIONS,
-				    (long)HTTP_ORIGIN_CONNECTIONS);
-	failed |= curl_multi_setopt(handle, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)HTTP_CONNECTIONS);
-	failed |= curl_multi_setopt(handle, CURLMOPT_MAXCONNECTS, (long)HTTP_KEPT_CONNECTIONS);
+				    (long)limits->origin_connections);
+	failed |= curl_multi_setopt(handle, CURLMOPT_MAX_TOTAL_CONNECTIONS,
+				    (long)limits->connections);
+	failed |= curl_multi_setopt(handle, CURLMOPT_MAXCONNECTS, (long)limits->kept);
 	return !failed;
 }
 
-struct http_multi *http_multi_new(struct loop *loop, http_multi_done_fn on_done)
+struct http_multi *http_multi_new(struct loop *loop, const struct http_limits *limits,
+				  http_multi_done_fn on_done)
 {
 	struct http_multi *multi = calloc(1, sizeof(*multi));
 
@@ -191,7 +181,7 @@ struct http_multi *http_multi_new(struct loop *loop, http_multi_done_fn on_done)
 	list_init(&multi->sockets);
 	list_init(&multi->node);
 	multi->handle = curl_multi_init();
-	if (!multi->handle || !http_multi_set_up(multi)) {
+	if (!multi->handle || !http_multi_set_up(multi, limits)) {
 		http_multi_free(multi);
 		return NULL;
 	}

@@ -11,6 +11,8 @@
 #include "base/list.h"
 #include "io/loop.h"
 
+struct http_limits;
+
 /* curl has let go of the easy handle; called outside of curl. */
 typedef void (*http_multi_done_fn)(CURL *easy, CURLcode code);
 
@@ -28,7 +30,8 @@ struct http_multi {
 	http_multi_done_fn on_done;
 };
 
-struct http_multi *http_multi_new(struct loop *loop, http_multi_done_fn on_done);
+struct http_multi *http_multi_new(struct loop *loop, const struct http_limits *limits,
+				  http_multi_done_fn on_done);
 void http_multi_free(struct http_multi *multi); /* when all easy handles are out of it */
 
 /* 0 or -errno. */

@@ -74,6 +74,14 @@ struct http_transfer *http_transfer_new(void)
 	return transfer;
 }
 
+/* What a reply takes counts as long as it is there; small ones are kept, and do not. */
+static void http_transfer_return_room(struct http_transfer *transfer)
+{
+	if (transfer->room)
+		transfer->room->used -= transfer->room_taken;
+	transfer->room_taken = 0;
+}
+
 void http_transfer_free(struct http_transfer *transfer)
 {
 	if (!transfer)
@@ -83,6 +91,7 @@ void http_transfer_free(struct http_transfer *transfer)
 	curl_easy_cleanup(transfer->easy);
 	curl_url_cleanup(transfer->url);
 	http_envelope_free(transfer->envelope);
+	http_transfer_return_room(transfer);
 	buffer_fini(&transfer->body);
 	free(transfer);
 }
@@ -95,6 +104,7 @@ void http_transfer_reset(struct http_transfer *transfer)
 	curl_easy_reset(transfer->easy);
 	(void)curl_url_set(transfer->url, CURLUPART_URL, NULL, 0);
 	http_envelope_free(transfer->envelope);
+	http_transfer_return_room(transfer);
 	buffer_reset(&transfer->body);
 	body = transfer->body;
 
@@ -194,6 +204,8 @@ static int http_on_send(void *context, char *ip, char *local_ip, int port, int l
 	}
 
 	transfer->n_before = http_transfer_n_sent(transfer); /* CONNECT to a proxy */
+	if (transfer->connecting)
+		transfer->on_connected(transfer);
 	return CURL_PREREQFUNC_OK;
 }
 
@@ -281,6 +293,18 @@ static size_t http_on_head(char *line, size_t size, size_t n, void *context)
 	return len;
 }
 
+static bool http_transfer_take_room(struct http_transfer *transfer, size_t len)
+{
+	struct http_room *room = transfer->room;
+
+	if (room->max && len > room->max - MIN(room->used, room->max))
+		return false;
+
+	room->used += len;
+	transfer->room_taken += len;
+	return true;
+}
+
 static size_t http_on_body(char *bytes, size_t size, size_t n, void *context)
 {
 	struct http_transfer *transfer = context;
@@ -288,6 +312,12 @@ static size_t http_on_body(char *bytes, size_t size, size_t n, void *context)
 
 	if (len > transfer->max_body - buffer_len(&transfer->body)) {
 		http_transfer_judge(transfer, HTTP_TOO_LARGE, "reply is too large");
+		return CURL_WRITEFUNC_ERROR;
+	}
+
+	if (!http_transfer_take_room(transfer, len)) {
+		http_transfer_judge(transfer, HTTP_TOO_LARGE,
+				    "other replies take all the room there is");
 		return CURL_WRITEFUNC_ERROR;
 	}
 
@@ -348,6 +378,8 @@ static bool http_set_spec(struct http_transfer *transfer, const struct http_spec
 	bool failed = false;
 
 	failed |= curl_easy_setopt(easy, CURLOPT_CURLU, transfer->url);
+	failed |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long)spec->fresh);
+	failed |= curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, (long)spec->fresh);
 	failed |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR,
 				   spec->allow_http ? "http,https" : "https");
 	failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(all_ms + HTTP_BACKSTOP_MS));

@@ -19,10 +19,19 @@ enum http_head {
 	HTTP_HEAD_ENDED,
 };
 
+/* Memory for the replies of all transfers of one client. */
+struct http_room {
+	size_t used, max; /* max 0: any amount */
+};
+
 struct http_transfer {
 	struct http_request *request; /* borrowed */
 	struct http_multi *multi;     /* borrowed; NULL: curl does not have it */
 	struct list node;             /* for the owner */
+	struct http_room *room;       /* borrowed */
+	size_t room_taken;
+	bool connecting; /* for the owner: until on_connected */
+	void (*on_connected)(struct http_transfer *transfer); /* from inside curl */
 	struct timer deadline;
 	int64_t began_ms;
 	CURLcode code;  /* what curl says of the end */

@@ -18,11 +18,30 @@
 /* Transfers kept for later requests: some 10 KiB each, and as many as one origin has at once. */
 #define HTTP_SPARE HTTP_ORIGIN_CONNECTIONS
 
+static const struct http_limits http_limits = {
+	.origin_connections = HTTP_ORIGIN_CONNECTIONS,
+	/*
+	 * Each is a file descriptor, and while its name is looked up a thread. What
+	 * is above waits, under its deadline.
+	 */
+	.connections = 512,
+	/*
+	 * Over all origins: the platform's few and some peers'. curl walks them all
+	 * once a second, and each costs a server something.
+	 */
+	.kept = 32,
+};
+
 struct http {
-	struct loop *loop;        /* borrowed */
+	struct loop *loop; /* borrowed */
+	struct http_limits limits;
+	struct http_room room;
 	struct http_multi *multi; /* owned; NULL: the next request makes one */
 	struct list retired;      /* multis that end with their last transfer */
 	struct loop_work sweep;   /* ... here */
+	struct list waiting;      /* to connect */
+	unsigned n_connecting;
+	struct loop_work admit; /* the next of those */
 	struct list in_flight;
 	struct list done;
 	struct loop_work deliver; /* calls back for those */
@@ -31,11 +50,29 @@ struct http {
 	struct http_stats stats;
 };
 
+/* It has its connection, or needs none any more: another one may look for his. */
+static void http_connected(struct http *http, struct http_transfer *transfer)
+{
+	if (!transfer->connecting)
+		return;
+
+	transfer->connecting = false;
+	http->n_connecting--;
+	if (!list_empty(&http->waiting))
+		loop_defer(http->loop, &http->admit);
+}
+
+static void http_on_connected(struct http_transfer *transfer)
+{
+	http_connected(transfer->request->http, transfer);
+}
+
 /* Back to rest: the request may be started again or freed. */
 static struct http_transfer *http_request_detach(struct http_request *request)
 {
 	struct http_transfer *transfer = TAKE(request->transfer);
 
+	http_connected(request->http, transfer);
 	request->http->stats.in_flight--;
 	request->http = NULL;
 	list_remove(&transfer->node);
@@ -103,8 +140,9 @@ static void http_deliver(struct loop_work *work)
 static void http_end(struct http *http, struct http_transfer *transfer)
 {
 	timer_stop(&transfer->deadline);
+	http_connected(http, transfer);
 	/* A multi that was retired has waited for this. */
-	if (transfer->multi != http->multi && !transfer->multi->n_easy)
+	if (transfer->multi && transfer->multi != http->multi && !transfer->multi->n_easy)
 		loop_defer(http->loop, &http->sweep);
 	transfer->multi = NULL;
 
@@ -130,7 +168,8 @@ static void http_on_deadline(struct timer *timer)
 	http_transfer_judge(transfer, HTTP_TIMED_OUT,
 			    http_transfer_was_sent(transfer) ? "no whole reply in time"
 							     : "not connected in time");
-	http_multi_remove(transfer->multi, transfer->easy);
+	if (transfer->multi)
+		http_multi_remove(transfer->multi, transfer->easy);
 	http_end(transfer->request->http, transfer);
 }
 
@@ -143,6 +182,47 @@ static void http_sweep(struct loop_work *work)
 
 		if (!multi->n_easy)
 			http_multi_free(multi);
+	}
+}
+
+/* To curl, which connects it. */
+static int http_dial(struct http *http, struct http_transfer *transfer, struct error *err)
+{
+	int r;
+
+	if (!http->multi)
+		http->multi = http_multi_new(http->loop, &http->limits, http_on_curl_done);
+	if (!http->multi)
+		return error_set(err, ERROR_INTERNAL, ENOMEM, "cannot set up a request: %m");
+
+	r = http_multi_add(http->multi, transfer->easy);
+	if (r < 0)
+		return error_set(err, ERROR_INTERNAL, -r, "cannot begin a request: %m");
+
+	transfer->multi = http->multi;
+	transfer->connecting = true;
+	http->n_connecting++;
+	list_append(&http->in_flight, &transfer->node);
+	return 0;
+}
+
+static bool http_may_dial(const struct http *http)
+{
+	return !http->limits.connecting || http->n_connecting < http->limits.connecting;
+}
+
+static void http_admit(struct loop_work *work)
+{
+	struct http *http = container_of(work, struct http, admit);
+
+	while (!list_empty(&http->waiting) && http_may_dial(http)) {
+		struct http_transfer *transfer =
+			container_of(list_pop(&http->waiting), struct http_transfer, node);
+
+		if (http_dial(http, transfer, NULL) < 0) {
+			http_transfer_judge(transfer, HTTP_REFUSED, "no memory for the request");
+			http_end(http, transfer);
+		}
 	}
 }
 
@@ -186,15 +266,24 @@ int http_new(struct loop *loop, struct http **ret, struct error *err)
 	}
 
 	http->loop = loop;
+	http->limits = http_limits;
+	list_init(&http->waiting);
 	list_init(&http->retired);
 	list_init(&http->in_flight);
 	list_init(&http->done);
 	list_init(&http->spare);
 	loop_work_init(&http->sweep, http_sweep);
 	loop_work_init(&http->deliver, http_deliver);
+	loop_work_init(&http->admit, http_admit);
 
 	*ret = http;
 	return 0;
+}
+
+void http_limit(struct http *http, const struct http_limits *limits)
+{
+	http->limits = *limits;
+	http->room.max = limits->body_bytes;
 }
 
 void http_free(struct http *http)
@@ -204,7 +293,9 @@ void http_free(struct http *http)
 	if (!http)
 		return;
 
-	assert(list_empty(&http->in_flight) && list_empty(&http->done));
+	assert(list_empty(&http->in_flight) && list_empty(&http->done) &&
+	       list_empty(&http->waiting));
+	loop_work_cancel(&http->admit);
 	loop_work_cancel(&http->deliver);
 	loop_work_cancel(&http->sweep);
 	http_sweep(&http->sweep);
@@ -229,15 +320,12 @@ static int http_begin(struct http *http, struct http_transfer *transfer,
 	if (r < 0)
 		return r;
 
-	if (!http->multi)
-		http->multi = http_multi_new(http->loop, http_on_curl_done);
-	if (!http->multi)
-		return error_set(err, ERROR_INTERNAL, ENOMEM, "cannot set up a request: %m");
+	transfer->room = &http->room;
+	transfer->on_connected = http_on_connected;
+	if (list_empty(&http->waiting) && http_may_dial(http))
+		return http_dial(http, transfer, err);
 
-	r = http_multi_add(http->multi, transfer->easy);
-	if (r < 0)
-		return error_set(err, ERROR_INTERNAL, -r, "cannot begin a request: %m");
-
+	list_append(&http->waiting, &transfer->node);
 	return 0;
 }
 
@@ -262,11 +350,9 @@ int http_request_start(struct http_request *request, struct http *http,
 	request->http = http;
 	request->transfer = transfer;
 	transfer->request = request;
-	transfer->multi = http->multi;
 	transfer->began_ms = loop_now_ms(http->loop);
 	timer_init(&transfer->deadline, http->loop, http_on_deadline);
 	timer_start(&transfer->deadline, spec->timeout_ms);
-	list_append(&http->in_flight, &transfer->node);
 	http->stats.started++;
 	http->stats.in_flight++;
 	return 0;
@@ -292,6 +378,11 @@ void http_request_stop(struct http_request *request)
 bool http_request_in_flight(const struct http_request *request)
 {
 	return request->http;
+}
+
+bool http_request_was_sent(const struct http_request *request)
+{
+	return request->transfer && http_transfer_was_sent(request->transfer);
 }
 
 void http_drop_connections(struct http *http)

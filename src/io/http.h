@@ -6,9 +6,9 @@
  *
  * HTTP/1.1 only, no redirect followed, no proxy but the one that is given, no
  * netrc, no compression, nothing but https unless the request allows http.
- * Connections are kept and shared; at most HTTP_ORIGIN_CONNECTIONS an origin.
- * A request has a deadline of its own and caps on headers and body, which hold
- * while they stream in.
+ * Connections are kept and shared; at most HTTP_ORIGIN_CONNECTIONS an origin,
+ * unless http_limit() says otherwise. A request has a deadline of its own and
+ * caps on headers and body, which hold while they stream in.
  *
  * A POST or PATCH is sent once. (curl would send it again when a kept connection
  * turns out to be closed; the other side may have acted.) Other methods may be
@@ -53,6 +53,11 @@ struct http_spec {
 	const char *proxy;          /* NULL: none */
 	bool allow_http;
 	/*
+	 * On a connection of its own, which is closed afterwards. A kept one may just
+	 * be closed by the other side, and then nobody knows whether a POST was heard.
+	 */
+	bool fresh;
+	/*
 	 * NULL: any address. Asked for each address before it is dialled, and again
 	 * before anything is sent, since a kept connection was dialled for someone
 	 * else. Through a proxy it is the proxy that dials, and nobody is asked.
@@ -93,7 +98,23 @@ struct http_request {
 	http_done_fn on_done;
 };
 
+/* What a client may have at one time. 0: any number. */
+struct http_limits {
+	unsigned origin_connections;
+	unsigned connections;
+	unsigned kept; /* connections without a request */
+	/*
+	 * Requests whose connection is not there yet; the others wait, under their
+	 * deadline. Each that looks up a name has a thread for it, and a thousand
+	 * handshakes in one turn would hold up the loop.
+	 */
+	unsigned connecting;
+	size_t body_bytes; /* memory for the replies to all that are in flight */
+};
+
 int http_new(struct loop *loop, struct http **ret, struct error *err);
+/* Before the first request; body_bytes at any time. */
+void http_limit(struct http *http, const struct http_limits *limits);
 /* All requests must have been stopped; not from a request's callback. */
 void http_free(struct http *http);
 
@@ -103,6 +124,8 @@ int http_request_start(struct http_request *request, struct http *http,
 		       const struct http_spec *spec, struct error *err);
 void http_request_stop(struct http_request *request); /* takes one that is not in flight */
 bool http_request_in_flight(const struct http_request *request);
+/* Of one in flight: at least one byte of it has left. */
+bool http_request_was_sent(const struct http_request *request);
 
 /*
  * After the network changed or the host slept: later requests dial anew, with

@@ -78,6 +78,10 @@ int http_new(struct loop *loop, struct http **ret, struct error *err)
 	return 0;
 }
 
+void http_limit(struct http *http, const struct http_limits *limits)
+{
+}
+
 void http_free(struct http *http)
 {
 	if (!http)
@@ -133,6 +137,11 @@ void http_request_stop(struct http_request *request)
 bool http_request_in_flight(const struct http_request *request)
 {
 	return request->http;
+}
+
+bool http_request_was_sent(const struct http_request *request)
+{
+	return request->http && request->transfer->fake.sent;
 }
 
 const char *http_result_header(const struct http_result *result, const char *name)

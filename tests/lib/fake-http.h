@@ -25,6 +25,7 @@ struct fake_request {
 	char *headers;                /* "Name: value\n" each */
 	size_t max_body;
 	int64_t timeout_ms;
+	bool sent; /* for the test to say */
 };
 
 /* Called as each request is started. */

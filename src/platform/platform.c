@@ -3,7 +3,8 @@
  * The queue of a platform. A call waits in its class until a connection and
  * the budget are free; then it is an HTTP request; then a verdict. One
  * connection is kept for heartbeats, so that a platform which is slow to hand
- * out secrets does not take us for dead.
+ * out secrets does not take us for dead. Calls to peers take none of these:
+ * of them only the budget knows.
  */
 
 #include "platform/platform.h"
@@ -15,6 +16,15 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "platform/platform-flight.h"
+
+/*
+ * What a reply tells of the budget was true when the request came in: of one
+ * that took longer it is history.
+ */
+#define TOLD_LATE_MS 2000
+
+/* Calls that begin in one turn of the loop: they may be a thousand. */
+#define CALLS_PER_TURN 32
 
 /* How often the queue is looked through for calls whose time is over. */
 #define QUEUE_LOOK_MS 1000
@@ -42,6 +52,13 @@ static struct verdict_question flight_question(const struct platform_flight *fli
 	};
 }
 
+static unsigned *flight_gauge(const struct platform_flight *flight)
+{
+	struct platform *platform = flight->platform;
+
+	return flight->class == PLATFORM_CALL ? &platform->calls_in_flight : &platform->in_flight;
+}
+
 /* Takes it out of the platform's books, and out of its call's hands. */
 static void flight_detach(struct platform_flight *flight)
 {
@@ -51,7 +68,7 @@ static void flight_detach(struct platform_flight *flight)
 	if (flight->queued)
 		platform->queued--;
 	else
-		platform->in_flight--;
+		(*flight_gauge(flight))--;
 	if (platform->queued)
 		loop_defer(platform->loop, &platform->pump_soon);
 	flight->call->flight = NULL;
@@ -93,10 +110,16 @@ static void platform_learn(struct platform_flight *flight, const struct http_res
 	if (!reply->status)
 		return;
 
-	histogram_observe(&platform->stats.latency, (double)reply->elapsed_ms / 1000);
-	budget_told(&platform->budget, now_ms, http_result_header(result, "X-RateLimit-Limit"),
-		    http_result_header(result, "X-RateLimit-Remaining"),
-		    http_result_header(result, "X-RateLimit-Reset"));
+	/* How long a peer thinks says nothing of the platform. */
+	if (flight->class != PLATFORM_CALL)
+		histogram_observe(&platform->stats.latency, (double)reply->elapsed_ms / 1000);
+	if (reply->elapsed_ms < TOLD_LATE_MS) {
+		budget_told(&platform->budget, now_ms,
+			    http_result_header(result, "X-RateLimit-Limit"),
+			    http_result_header(result, "X-RateLimit-Remaining"),
+			    http_result_header(result, "X-RateLimit-Reset"));
+		platform->n_told = MAX(platform->n_told, flight->number);
+	}
 	if (reply->verdict == PLATFORM_LIMITED)
 		budget_refused(&platform->budget, now_ms, reply->err.retry_after_ms);
 }
@@ -107,7 +130,10 @@ static void flight_on_http(struct http_request *request, const struct http_resul
 	struct verdict_question question = flight_question(flight);
 	struct platform_reply reply;
 
-	verdict_read(&question, result, wall_now_ms() / 1000, BUDGET_REST_MAX_MS, &reply);
+	if (flight->unread)
+		verdict_unread(&question, result, wall_now_ms() / 1000, BUDGET_REST_MAX_MS, &reply);
+	else
+		verdict_read(&question, result, wall_now_ms() / 1000, BUDGET_REST_MAX_MS, &reply);
 	platform_learn(flight, result, &reply);
 	flight_finish(flight, &reply);
 }
@@ -132,10 +158,18 @@ static void flight_send(struct platform_flight *flight, const char *const header
 		/* The settings were checked: http is there because it was allowed. */
 		.allow_http = strncmp(settings->url, "http:", 5) == 0,
 	};
+	struct http *http = platform->http;
 	struct error err = { 0 };
 
-	if (http_request_start(&flight->http, platform->http, &spec, &err) < 0)
+	if (flight->class == PLATFORM_CALL && platform->call_http)
+		http = platform->call_http;
+	if (http_request_start(&flight->http, http, &spec, &err) < 0) {
 		flight_fail(flight, ERROR_INTERNAL, err.text);
+		return;
+	}
+
+	/* It has its copy, and a call may take minutes. */
+	buffer_fini(&flight->body);
 }
 
 static void flight_dispatch(struct platform_flight *flight)
@@ -148,7 +182,8 @@ static void flight_dispatch(struct platform_flight *flight)
 	list_remove(&flight->node);
 	flight->queued = false;
 	platform->queued--;
-	platform->in_flight++;
+	(*flight_gauge(flight))++;
+	flight->number = ++platform->n_sent;
 	budget_spend(&platform->budget, loop_now_ms(platform->loop));
 
 	if (platform->org_header)
@@ -175,27 +210,55 @@ static uint32_t platform_reserve(const struct platform *platform, enum platform_
 		return (uint32_t)beats;
 	case PLATFORM_BACKGROUND:
 		return (uint32_t)(beats * 2) + 10;
+	case PLATFORM_CALL:
+		return (uint32_t)(beats * 3) + 20;
 	}
 	return 0;
 }
 
-static unsigned platform_connections(enum platform_class class)
+/* Whether those of the class that are out have all the connections there are for it. */
+static bool platform_is_full(const struct platform *platform, enum platform_class class)
 {
-	return class == PLATFORM_HEARTBEAT ? HTTP_ORIGIN_CONNECTIONS : HTTP_ORIGIN_CONNECTIONS - 1;
+	switch (class) {
+	case PLATFORM_HEARTBEAT:
+		return platform->in_flight >= HTTP_ORIGIN_CONNECTIONS;
+	case PLATFORM_STATE:
+	case PLATFORM_FOREGROUND:
+	case PLATFORM_BACKGROUND:
+		return platform->in_flight >= HTTP_ORIGIN_CONNECTIONS - 1;
+	case PLATFORM_CALL:
+		return false;
+	}
+	return false;
 }
 
-/* Sends what may go of one class; false when the classes behind it need not be looked at. */
+/* Those that the platform has counted, or will, and has not told us of. */
+static uint32_t platform_untold(const struct platform *platform)
+{
+	uint64_t out = (uint64_t)platform->in_flight + platform->calls_in_flight;
+
+	return (uint32_t)MIN(out, platform->n_sent - platform->n_told);
+}
+
+/* Sends what may go of one class; false when the budget has none for those behind it either. */
 static bool platform_pump_class(struct platform *platform, enum platform_class class)
 {
 	struct list *queue = &platform->queues[class];
+	unsigned n = 0;
 	int64_t wait_ms;
 
 	while (!list_empty(queue)) {
-		if (platform->in_flight >= platform_connections(class))
-			return false;
+		if (platform_is_full(platform, class))
+			return true;
+
+		if (class == PLATFORM_CALL && n++ == CALLS_PER_TURN) {
+			loop_defer(platform->loop, &platform->pump_soon);
+			return true;
+		}
 
 		wait_ms = budget_wait_ms(&platform->budget, loop_now_ms(platform->loop),
-					 platform->in_flight, platform_reserve(platform, class));
+					 platform_untold(platform),
+					 platform_reserve(platform, class));
 		if (wait_ms > 0) {
 			timer_start(&platform->pump, MIN(wait_ms, (int64_t)QUEUE_LOOK_MS));
 			return false;
@@ -224,7 +287,7 @@ static bool flight_expire(struct platform_flight *flight, int64_t now_ms)
 	if (now_ms - flight->queued_at_ms < flight->timeout_ms)
 		return false;
 
-	if (platform->in_flight >= platform_connections(flight->class))
+	if (platform_is_full(platform, flight->class))
 		flight_fail(flight, ERROR_UNAVAILABLE,
 			    "the platform is slow and earlier requests still wait");
 	else
@@ -335,6 +398,7 @@ static int flight_fill(struct platform_flight *flight, const struct platform_spe
 {
 	flight->class = spec->class;
 	flight->keep_raw = spec->keep_raw;
+	flight->unread = spec->unread;
 	flight->max_body = spec->max_body ? spec->max_body : PLATFORM_BODY_MAX;
 	flight->timeout_ms = spec->timeout_ms ? spec->timeout_ms : PLATFORM_TIMEOUT_MS;
 	(void)snprintf(flight->id, sizeof(flight->id), "%s", spec->id ? spec->id : "");
@@ -399,4 +463,9 @@ void platform_call_stop(struct platform_call *call)
 bool platform_call_is_running(const struct platform_call *call)
 {
 	return call->flight != NULL;
+}
+
+bool platform_call_was_sent(const struct platform_call *call)
+{
+	return call->flight && http_request_was_sent(&call->flight->http);
 }

@@ -31,7 +31,12 @@ enum platform_class {
 	PLATFORM_STATE,      /* state polls, joining */
 	PLATFORM_FOREGROUND, /* somebody local waits */
 	PLATFORM_BACKGROUND,
-	PLATFORM_CLASS_LAST = PLATFORM_BACKGROUND,
+	/*
+	 * To a peer, by way of the platform: may take minutes, and be many. They go
+	 * over connections of their own, and are bounded by whoever makes them.
+	 */
+	PLATFORM_CALL,
+	PLATFORM_CLASS_LAST = PLATFORM_CALL,
 };
 
 struct platform;
@@ -52,6 +57,7 @@ struct platform_spec {
 	size_t max_body;    /* 0: PLATFORM_BODY_MAX */
 	int64_t timeout_ms; /* 0: PLATFORM_TIMEOUT_MS; counts from when it is sent */
 	bool keep_raw;      /* a body with secrets: checked, not parsed */
+	bool unread;        /* whoever asks reads the answer: see verdict_unread() */
 };
 
 /*
@@ -72,15 +78,17 @@ struct platform_stats {
 };
 
 struct platform {
-	struct list node;  /* in the agent's list */
-	struct loop *loop; /* borrowed */
-	struct http *http; /* borrowed */
+	struct list node;       /* in the agent's list */
+	struct loop *loop;      /* borrowed */
+	struct http *http;      /* borrowed */
+	struct http *call_http; /* for PLATFORM_CALL: set by whoever lends it; NULL: as above */
 	struct platform_settings settings;
 	char *label;                      /* host and port, for logs and metrics */
 	char *org_header, *origin_header; /* "Name: value", or NULL */
 	struct list queues[PLATFORM_CLASS_LAST + 1];
-	unsigned in_flight;
+	unsigned in_flight, calls_in_flight;
 	unsigned queued;
+	uint64_t n_sent, n_told; /* requests; up to which of them the platform's count is known */
 	unsigned n_workspaces;   /* that use it: set by whoever lends it */
 	double beats_per_minute; /* likewise: what must be left for them */
 	struct budget budget;
@@ -103,3 +111,5 @@ int platform_call_start(struct platform_call *call, struct platform *platform,
 			const struct platform_spec *spec, struct error *err);
 void platform_call_stop(struct platform_call *call);
 bool platform_call_is_running(const struct platform_call *call);
+/* At least one byte of it has left: the platform may have acted. */
+bool platform_call_was_sent(const struct platform_call *call);

@@ -297,20 +297,25 @@ static void read_status(const struct reading *reading)
 		 platform_of(reading), status);
 }
 
-void verdict_read(const struct verdict_question *question, const struct http_result *result,
-		  int64_t now_s, int64_t rest_max_ms, struct platform_reply *reply)
+static struct platform_reply reply_of(const struct http_result *result)
 {
-	struct reading reading = { question, result, reply, now_s, rest_max_ms };
-
-	*reply = (struct platform_reply){
+	return (struct platform_reply){
 		.verdict = PLATFORM_OK,
 		.status = result->outcome == HTTP_ANSWERED ? result->status : 0,
 		.body = result->body ? result->body : "",
 		.body_len = result->body_len,
 		.sent = result->sent,
 		.elapsed_ms = result->elapsed_ms,
+		.result = result,
 	};
+}
 
+void verdict_read(const struct verdict_question *question, const struct http_result *result,
+		  int64_t now_s, int64_t rest_max_ms, struct platform_reply *reply)
+{
+	struct reading reading = { question, result, reply, now_s, rest_max_ms };
+
+	*reply = reply_of(result);
 	if (result->outcome != HTTP_ANSWERED) {
 		read_silence(&reading);
 		return;
@@ -321,6 +326,16 @@ void verdict_read(const struct verdict_question *question, const struct http_res
 		(void)json_parse(result->body, result->body_len, &reply->json, NULL);
 
 	read_status(&reading);
+}
+
+void verdict_unread(const struct verdict_question *question, const struct http_result *result,
+		    int64_t now_s, int64_t rest_max_ms, struct platform_reply *reply)
+{
+	struct reading reading = { question, result, reply, now_s, rest_max_ms };
+
+	*reply = reply_of(result);
+	if (reply->status == 429 && result->retry_after)
+		read_limited(&reading);
 }
 
 void verdict_unsent(const struct verdict_question *question, enum error_kind kind, const char *why,

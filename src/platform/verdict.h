@@ -33,7 +33,8 @@ struct platform_reply {
 	size_t body_len;
 	bool sent;
 	int64_t elapsed_ms;
-	struct error err; /* for every verdict but OK: kind and sentence */
+	struct error err;                 /* for every verdict but OK: kind and sentence */
+	const struct http_result *result; /* borrowed; NULL: it was never sent */
 };
 
 /* What was asked, as far as an answer has to be held against it. All is borrowed. */
@@ -54,6 +55,14 @@ struct verdict_question {
  */
 void verdict_read(const struct verdict_question *question, const struct http_result *result,
 		  int64_t now_s, int64_t rest_max_ms, struct platform_reply *reply);
+
+/*
+ * For a reply that is not about us and is read by whoever asked: the verdict is
+ * OK whatever it says, unless it is the platform's own 429 (a peer's has no
+ * Retry-After).
+ */
+void verdict_unread(const struct verdict_question *question, const struct http_result *result,
+		    int64_t now_s, int64_t rest_max_ms, struct platform_reply *reply);
 
 /* The reply to a question that never got out. */
 void verdict_unsent(const struct verdict_question *question, enum error_kind kind, const char *why,

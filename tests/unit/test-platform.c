@@ -395,6 +395,110 @@ TEST(what_is_left_of_a_tight_window_is_for_heartbeats)
 	bench_fini(&bench);
 }
 
+/* One that tells whoever asked whatever came. */
+static void ask_peer(struct caller *caller, const char *path)
+{
+	struct platform_spec spec = {
+		.class = PLATFORM_CALL,
+		.method = "GET",
+		.path = path,
+		.what = "call a peer",
+		.id = ID,
+		.unread = true,
+	};
+
+	CHECK_INT(platform_call_start(&caller->call, caller->bench->platform, &spec, NULL), 0);
+}
+
+TEST(calls_to_peers_take_no_connection_of_the_others)
+{
+	struct http *call_http;
+	struct bench bench;
+
+	bench_init(&bench);
+	CHECK(http_new(&bench.loop, &call_http, NULL) == 0);
+	bench.platform->call_http = call_http;
+	for (int i = 0; i < 8; i++)
+		ask_peer(&bench.callers[i], "/a2a");
+	settle(&bench);
+	CHECK_INT(fake_http_count(call_http), 8);
+	ask(&bench.callers[8], "/state", PLATFORM_STATE);
+	(void)expect(&bench, "/state");
+
+	/* Nor do they wait for one. */
+	for (int i = 0; i < 6; i++)
+		platform_call_stop(&bench.callers[i].call);
+	platform_call_stop(&bench.callers[8].call);
+	CHECK_INT(fake_http_count(call_http), 2);
+	fill(&bench);
+	ask_peer(&bench.callers[9], "/late");
+	settle(&bench);
+	CHECK_INT(fake_http_count(call_http), 3);
+
+	for (int i = 0; i < N_CALLS; i++)
+		platform_call_stop(&bench.callers[i].call);
+	CHECK_INT(bench.platform->calls_in_flight, 0);
+	http_free(call_http);
+	bench_fini(&bench);
+}
+
+TEST(calls_to_peers_leave_the_most_of_a_tight_window)
+{
+	struct bench bench;
+
+	bench_init(&bench);
+	bench.platform->beats_per_minute = 4;
+	ask(&bench.callers[0], "/first", PLATFORM_STATE);
+	answer_with(&bench, "/first", 200, "32", NULL);
+	ask_peer(&bench.callers[1], "/a2a");
+	ask(&bench.callers[2], "/background", PLATFORM_BACKGROUND);
+	settle(&bench);
+	CHECK(!is_out(&bench, "/a2a"));
+	CHECK(is_out(&bench, "/background"));
+	bench_fini(&bench);
+}
+
+TEST(a_request_that_the_platform_has_counted_is_not_counted_again)
+{
+	struct bench bench;
+
+	bench_init(&bench);
+	/* Six that take their time, and one after them whose reply counts them. */
+	for (int i = 0; i < 6; i++)
+		ask_peer(&bench.callers[i], "/a2a");
+	settle(&bench);
+	ask(&bench.callers[6], "/state", PLATFORM_STATE);
+	answer_with(&bench, "/state", 200, "6", NULL);
+	ask(&bench.callers[7], "/again", PLATFORM_STATE);
+	(void)expect(&bench, "/again");
+
+	/* One that left before them counts none of them. */
+	CHECK_INT(bench.platform->n_sent, 8);
+	CHECK_INT(bench.platform->n_told, 7);
+	answer_with(&bench, "/a2a", 200, "6", NULL);
+	CHECK_INT(bench.platform->n_told, 7);
+	bench_fini(&bench);
+}
+
+TEST(what_is_read_by_whoever_asked_has_no_verdict_but_a_429_of_the_platform)
+{
+	struct bench bench;
+
+	bench_init(&bench);
+	ask_peer(&bench.callers[0], "/gone");
+	answer_with(&bench, "/gone", 404, "500", NULL);
+	CHECK_INT(bench.callers[0].verdict, PLATFORM_OK);
+	ask_peer(&bench.callers[0], "/busy-peer");
+	answer_with(&bench, "/busy-peer", 429, "500", NULL);
+	CHECK_INT(bench.callers[0].verdict, PLATFORM_OK);
+	CHECK_INT(bench.platform->budget.rests_until_ms, 0);
+	ask_peer(&bench.callers[0], "/limited");
+	answer_with(&bench, "/limited", 429, "0", "30");
+	CHECK_INT(bench.callers[0].verdict, PLATFORM_LIMITED);
+	CHECK(bench.platform->budget.rests_until_ms > 0);
+	bench_fini(&bench);
+}
+
 TEST(after_a_429_all_rest)
 {
 	struct bench bench;

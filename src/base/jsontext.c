@@ -575,3 +575,18 @@ int json_write_string(struct buffer *out, const char *text, size_t len)
 	(void)buffer_append(out, start, (size_t)(end - start));
 	return buffer_append_char(out, '"');
 }
+
+int json_write_compact(struct buffer *out, struct json_text text)
+{
+	const char *at = text.at, *end = text.at + text.len, *start;
+
+	while (at < end) {
+		start = at;
+		while (at < end && !json_is_space(*at))
+			at = *at == '"' ? skip_string(at, end) : at + 1;
+		(void)buffer_append(out, start, (size_t)(at - start));
+		at = skip_space(at, end);
+	}
+
+	return out->failed;
+}

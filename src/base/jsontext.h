@@ -72,3 +72,5 @@ bool json_text_is_true(struct json_text text);
 
 /* Writing: appends a quoted, escaped string. Invalid UTF-8 becomes U+FFFD. */
 int json_write_string(struct buffer *out, const char *text, size_t len);
+/* Appends a checked text without the white space between its tokens: on one line, that is. */
+int json_write_compact(struct buffer *out, struct json_text text);

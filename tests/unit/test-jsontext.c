@@ -344,3 +344,15 @@ TEST(a_string_that_does_not_fit_is_told)
 	buffer_reset(&out);
 	CHECK_INT(json_write_string(&out, "abcd", 4), -EMSGSIZE);
 }
+
+TEST(a_compact_text_is_on_one_line)
+{
+	static const char loose[] =
+		" {\r\n\t\"a b\" : [ 1.0 , \"c \\\" \\\\\" ,\n\ttrue ] , \"\" : { } } ";
+	struct buffer out = BUFFER_INIT(100);
+
+	CHECK(json_write_compact(&out, json_text_from(loose, strlen(loose))) == 0);
+	CHECK_TEXT(buffer_take_text(&out), "{\"a b\":[1.0,\"c \\\" \\\\\",true],\"\":{}}");
+	CHECK(json_write_compact(&out, json_text_from("7", 1)) == 0);
+	CHECK_TEXT(buffer_take_text(&out), "7");
+}

@@ -20,7 +20,6 @@
 /* What a platform reads of a request's body. The rest it cuts off, silently. */
 #define A2A_MESSAGE_MAX ((size_t)1 << 20)
 #define A2A_ID_MAX 256 /* bytes of a message's or a task's id; most are UUIDs, of 36 */
-#define A2A_PARTS_MAX 256
 
 enum a2a_version {
 	A2A_0_3, /* message/send */

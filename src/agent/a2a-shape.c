@@ -278,14 +278,15 @@ struct stream {
 /* The event's lines are all there: is it a reply? */
 static void end_event(struct stream *stream)
 {
-	const char *at = buffer_at(stream->out) + stream->event_at;
 	size_t len = buffer_len(stream->out) - stream->event_at;
 	struct a2a_shape shape = { 0 };
 	struct json_text text;
+	const char *at;
 
 	if (stream->out->failed || !len)
 		return;
 
+	at = buffer_at(stream->out) + stream->event_at;
 	text = json_text_from(at, len);
 	if (json_check(at, len, A2A_REPLY_DEPTH_MAX, A2A_REPLY_VALUES_MAX, NULL) == 0)
 		a2a_shape_read(text, &shape);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Landlock, where the kernel has it: of the file system only one directory, of
+ * the network nothing.
+ */
+
+#include <stdbool.h>
+
+#include "base/error.h"
+
+/*
+ * moves: directories may change their parent, which the first version of
+ * Landlock could not allow: there it is left out. directory < 0: no file at all.
+ */
+int landlock_confine(int directory, bool moves, struct error *err);

@@ -274,6 +274,23 @@ static int check_private(int fd, const struct stat *st, const char *name, struct
 	return 0;
 }
 
+static int open_private(int dirfd, const char *name, int *ret_fd, struct stat *ret_st,
+			struct error *err)
+{
+	AUTO(fd_close) int fd = -1;
+	int r;
+
+	r = open_regular(dirfd, name, &fd, ret_st, err);
+	if (r == 0)
+		r = check_private(fd, ret_st, name, err);
+	if (r < 0)
+		return r;
+
+	*ret_fd = fd;
+	fd = -1;
+	return 0;
+}
+
 int file_read_private(int dirfd, const char *name, size_t max, char **ret_text, size_t *ret_len,
 		      struct error *err)
 {
@@ -281,16 +298,20 @@ int file_read_private(int dirfd, const char *name, size_t max, char **ret_text, 
 	struct stat st;
 	int r;
 
-	r = open_regular(dirfd, name, &fd, &st, err);
-	if (r < 0)
-		return r;
-
-	r = check_private(fd, &st, name, err);
+	r = open_private(dirfd, name, &fd, &st, err);
 	if (r < 0)
 		return r;
 
 	return read_whole(fd, &st, name, max,
 			  &(struct taker){ secret_alloc, secret_free, ret_text, ret_len }, err);
+}
+
+int file_check_private(int dirfd, const char *name, struct error *err)
+{
+	AUTO(fd_close) int fd = -1;
+	struct stat st;
+
+	return open_private(dirfd, name, &fd, &st, err);
 }
 
 /* On a network file system even this can be interrupted. */

@@ -39,6 +39,9 @@ int file_read(int dirfd, const char *name, size_t max, char **ret_text, size_t *
 int file_read_private(int dirfd, const char *name, size_t max, char **ret_text, size_t *ret_len,
 		      struct error *err);
 
+/* Whether file_read_private() would take a file, for one that another library opens. */
+int file_check_private(int dirfd, const char *name, struct error *err);
+
 /*
  * Replaces or creates a file: temporary file with O_EXCL and mode from birth,
  * write, fsync, rename, fsync of the directory. On failure the old file is

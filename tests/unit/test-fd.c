@@ -220,7 +220,10 @@ TEST(a_token_others_can_read_is_refused)
 		CHECK(!text);
 	}
 	CHECK_TEXT(err.text, "cannot trust token: it is open to others (mode 666, must be 600)");
+	CHECK_INT(file_check_private(AT_FDCWD, "token", &err), -EPERM);
+	CHECK_INT(file_check_private(AT_FDCWD, "nothing", &err), -ENOENT);
 	put("token", "s3cret", 0400);
+	CHECK_INT(file_check_private(AT_FDCWD, "token", &err), 0);
 	CHECK_INT(file_read_private(AT_FDCWD, "token", 100, &text, NULL, &err), 0);
 	secret_free(text);
 }

@@ -30,7 +30,8 @@
 #define HTTP_CONNECTION_LIFE_S 600
 
 #define HTTP_DNS_CACHE_S 60
-#define HTTP_PROBE_S 30 /* TCP keep-alive: a request may wait minutes for its reply */
+#define HTTP_UPLOAD_BUFFER 16384 /* a TLS record; curl's own 64 KiB would stay with each handle */
+#define HTTP_PROBE_S 30          /* TCP keep-alive: a request may wait minutes for its reply */
 
 /* curl's own time-out comes after ours, and would show that ours failed. */
 #define HTTP_BACKSTOP_MS 1000
@@ -55,6 +56,7 @@ static const struct {
 	{ CURLOPT_MAXAGE_CONN, HTTP_CONNECTION_REST_S },
 	{ CURLOPT_MAXLIFETIME_CONN, HTTP_CONNECTION_LIFE_S },
 	{ CURLOPT_DNS_CACHE_TIMEOUT, HTTP_DNS_CACHE_S },
+	{ CURLOPT_UPLOAD_BUFFERSIZE, HTTP_UPLOAD_BUFFER },
 };
 
 struct http_transfer *http_transfer_new(void)

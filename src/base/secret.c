@@ -22,15 +22,19 @@
 #include <sys/mman.h>
 
 #define SLAB_SIZE ((size_t)65536)
-#define CLASS_MIN_SHIFT 6 /* 64 bytes */
-#define CLASS_MAX_SHIFT 16
-#define CLASSES (CLASS_MAX_SHIFT - CLASS_MIN_SHIFT + 1)
+
+/* Two for each power of two, so that at most a third of a chunk is for nothing. */
+static const uint32_t class_size[] = {
+	32,   48,   64,   96,   128,  192,   256,   384,   512,   768,   1024,  1536,
+	2048, 3072, 4096, 6144, 8192, 12288, 16384, 24576, 32768, 49152, 65536,
+};
+#define CLASSES ARRAY_LEN(class_size)
 
 struct slab {
 	char *base;
 	size_t size;
-	size_t fresh;  /* bytes at the front that were handed out once */
-	unsigned rank; /* CLASSES: one large secret */
+	size_t fresh; /* bytes at the front that were handed out once */
+	size_t class; /* CLASSES: one large secret */
 };
 
 struct chunk {
@@ -97,7 +101,7 @@ static bool lock_pages(void *base, size_t size)
 }
 
 /* The new slab's number + 1, or 0. */
-static size_t slab_new(unsigned rank, size_t size)
+static size_t slab_new(size_t class, size_t size)
 {
 	size_t at;
 	char *base;
@@ -117,7 +121,7 @@ static size_t slab_new(unsigned rank, size_t size)
 	at = slab_after(base);
 	memmove(arena.slabs + at + 1, arena.slabs + at,
 		(arena.n_slabs - at) * sizeof(*arena.slabs));
-	arena.slabs[at] = (struct slab){ .base = base, .size = size, .rank = rank };
+	arena.slabs[at] = (struct slab){ .base = base, .size = size, .class = class };
 	arena.n_slabs++;
 	arena.bytes += size;
 	renumber(at, 1);
@@ -145,40 +149,45 @@ static void *alloc_large(size_t size)
 	return number ? arena.slabs[number - 1].base : NULL;
 }
 
-static void *alloc_chunk(unsigned rank)
+static bool slab_is_full(const struct slab *slab)
 {
-	struct chunk *chunk = arena.free[rank];
+	return slab->size - slab->fresh < class_size[slab->class];
+}
+
+static void *alloc_chunk(size_t class)
+{
+	struct chunk *chunk = arena.free[class];
 	struct slab *slab;
 
 	if (chunk) {
-		arena.free[rank] = chunk->next;
+		arena.free[class] = chunk->next;
 		chunk->next = NULL; /* the rest of it was wiped */
 		return chunk;
 	}
 
-	if (!arena.newest[rank] || arena.slabs[arena.newest[rank] - 1].fresh == SLAB_SIZE) {
-		size_t number = slab_new(rank, SLAB_SIZE);
+	if (!arena.newest[class] || slab_is_full(&arena.slabs[arena.newest[class] - 1])) {
+		size_t number = slab_new(class, SLAB_SIZE);
 
 		if (!number)
 			return NULL;
-		arena.newest[rank] = number;
+		arena.newest[class] = number;
 	}
 
-	slab = &arena.slabs[arena.newest[rank] - 1];
-	slab->fresh += (size_t)1 << (rank + CLASS_MIN_SHIFT);
-	return slab->base + slab->fresh - ((size_t)1 << (rank + CLASS_MIN_SHIFT));
+	slab = &arena.slabs[arena.newest[class] - 1];
+	slab->fresh += class_size[class];
+	return slab->base + slab->fresh - class_size[class];
 }
 
 void *secret_alloc(size_t size)
 {
-	unsigned rank = 0;
+	size_t class = 0;
 	void *secret;
 
-	while (rank < CLASSES && size > (size_t)1 << (rank + CLASS_MIN_SHIFT))
-		rank++;
+	while (class < CLASSES && size > class_size[class])
+		class ++;
 
 	(void)pthread_mutex_lock(&arena.lock);
-	secret = rank < CLASSES ? alloc_chunk(rank) : alloc_large(size);
+	secret = class < CLASSES ? alloc_chunk(class) : alloc_large(size);
 	(void)pthread_mutex_unlock(&arena.lock);
 	return secret;
 }
@@ -194,18 +203,18 @@ static void free_locked(char *secret)
 	offset = (size_t)(secret - slab->base);
 	assert(offset < slab->size);
 
-	if (slab->rank == CLASSES) {
+	if (slab->class == CLASSES) {
 		assert(offset == 0);
 		explicit_bzero(secret, slab->size);
 		slab_remove(at);
 		return;
 	}
 
-	chunk_size = (size_t)1 << (slab->rank + CLASS_MIN_SHIFT);
+	chunk_size = class_size[slab->class];
 	assert(offset % chunk_size == 0 && offset < slab->fresh);
 	explicit_bzero(secret, chunk_size);
-	((struct chunk *)(void *)secret)->next = arena.free[slab->rank];
-	arena.free[slab->rank] = (struct chunk *)(void *)secret;
+	((struct chunk *)(void *)secret)->next = arena.free[slab->class];
+	arena.free[slab->class] = (struct chunk *)(void *)secret;
 }
 
 void secret_free(void *secret)

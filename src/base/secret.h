@@ -4,8 +4,8 @@
 /*
  * Memory for tokens and secrets: locked against swap, kept out of core files,
  * wiped when it is freed. It comes from an arena that grows by slabs; size
- * classes are powers of two from 64 bytes (a token and its NUL) to 64 KiB,
- * what is larger gets pages of its own.
+ * classes are two for each power of two, from 32 bytes (a token and its NUL take
+ * 48) to 64 KiB, what is larger gets pages of its own.
  *
  * (libcrypto's secure heap does the same for a size fixed at start. A daemon
  * that holds one workspace or fifty thousand cannot name that size.)

@@ -28,7 +28,7 @@ TEST(secrets_come_zeroed_in_every_size)
 
 		CHECK(secret);
 		CHECK(is_zero(secret, size));
-		CHECK_INT((uintptr_t)secret % 64, 0);
+		CHECK_INT((uintptr_t)secret % 16, 0);
 		memset(secret, 's', size);
 		secret_free(secret);
 	}
@@ -41,10 +41,10 @@ TEST(a_freed_secret_is_wiped_and_its_place_used_again)
 	CHECK_TEXT(first, "correct horse");
 	secret_free(first);
 	/* The arena keeps its slabs, so that this may be looked at. */
-	CHECK(!memmem(first, 64, "horse", 5));
-	second = secret_alloc(64);
+	CHECK(!memmem(first, 32, "horse", 5));
+	second = secret_alloc(32);
 	CHECK(second == first);
-	CHECK(is_zero(second, 64));
+	CHECK(is_zero(second, 32));
 	secret_free(second);
 }
 
@@ -89,13 +89,13 @@ TEST(many_secrets_do_not_touch_each_other)
 		secret_free(secrets[i]);
 }
 
-TEST(fifty_thousand_tokens_cost_sixty_four_bytes_each)
+TEST(fifty_thousand_tokens_cost_forty_eight_bytes_each)
 {
 	size_t before = secret_bytes();
 
 	for (int i = 0; i < 50000; i++)
 		CHECK(secret_dup("token-of-forty-three-characters-as-they-are", 43));
-	CHECK(secret_bytes() - before <= 50000 * 64 + 2 * 65536);
+	CHECK(secret_bytes() - before <= 50000 * 48 + 2 * 65536);
 	secret_forget_all();
 }
 
@@ -144,11 +144,11 @@ TEST(a_forked_child_reads_zeros_and_can_go_on)
 	int status;
 	pid_t pid;
 
-	secret_free(secret_alloc(64));
+	secret_free(secret_alloc(32));
 	pid = fork();
 	CHECK(pid >= 0);
 	if (pid == 0) {
-		bool wiped = is_zero(secret, 64);
+		bool wiped = is_zero(secret, 32);
 		char *own;
 
 		secret_free(secret);

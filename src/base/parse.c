@@ -449,16 +449,33 @@ int parse_retry_after(const char *text, size_t len, int64_t now_s, int64_t max_m
 	return 0;
 }
 
+/* Writes that many digits and what comes after them; returns where to go on. */
+static char *put_digits(char *dst, int number, int digits, char after)
+{
+	for (int i = digits - 1; i >= 0; i--, number /= 10)
+		dst[i] = (char)('0' + number % 10);
+	dst[digits] = after;
+	return dst + digits + 1;
+}
+
+/* Answers that are served a hundred thousand times a second have a time in them: no printf(). */
 char *format_time(char dst[static TIME_TEXT_SIZE], int64_t unix_ms)
 {
 	int64_t ms = unix_ms < TIME_FIRST_MS ? TIME_FIRST_MS : MIN(unix_ms, TIME_LAST_MS);
 	int64_t days = floor_div(ms, MS_PER_DAY);
 	int of_day = (int)(ms - days * MS_PER_DAY);
 	int year, month, day;
+	char *p = dst;
 
 	date_from_days(days, &year, &month, &day);
-	(void)snprintf(dst, TIME_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", year, month, day,
-		       of_day / 3600000, of_day / 60000 % 60, of_day / 1000 % 60, of_day % 1000);
+	p = put_digits(p, year, 4, '-');
+	p = put_digits(p, month, 2, '-');
+	p = put_digits(p, day, 2, 'T');
+	p = put_digits(p, of_day / 3600000, 2, ':');
+	p = put_digits(p, of_day / 60000 % 60, 2, ':');
+	p = put_digits(p, of_day / 1000 % 60, 2, '.');
+	p = put_digits(p, of_day % 1000, 3, 'Z');
+	*p = '\0';
 	return dst;
 }
 

@@ -75,7 +75,14 @@ void writer_bool(struct buffer *out, const char *name, bool value)
 
 void writer_time(struct buffer *out, const char *name, int64_t unix_ms)
 {
-	char text[TIME_TEXT_SIZE];
+	char text[TIME_TEXT_SIZE + 2] = "\"";
 
-	writer_text(out, name, unix_ms ? format_time(text, unix_ms) : NULL);
+	if (!unix_ms) {
+		writer_text(out, name, NULL);
+		return;
+	}
+
+	(void)format_time(text + 1, unix_ms);
+	text[TIME_TEXT_SIZE] = '"';
+	writer_raw(out, name, text, TIME_TEXT_SIZE + 1);
 }

@@ -145,7 +145,7 @@ static void book_adopt(struct peerbook *book, struct reading *reading)
 	book->json = reading->json;
 	book->fetched = true;
 	book->fetched_at_ms = loop_now_ms(member->context->loop);
-	(void)format_time(book->fetched_at, wall_now_ms());
+	book->fetched_wall_ms = wall_now_ms();
 	error_keep(&book->last_error, NULL);
 
 	if (!first && !same)

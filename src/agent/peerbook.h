@@ -47,7 +47,7 @@ struct peerbook {
 	struct buffer json; /* [{...},...] with the members that the local API promises */
 	bool fetched;
 	int64_t fetched_at_ms; /* monotonic */
-	char fetched_at[TIME_TEXT_SIZE];
+	int64_t fetched_wall_ms;
 	struct platform_call call;
 	struct loop_work fetch_soon;
 	struct list waiters;

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/parse.h"
 #include "base/secret.h"
 #include "platform/secrets.h"
 
@@ -188,7 +189,7 @@ static void vault_adopt(struct vault *vault, struct bundle *bundle)
 	vault->fetched = true;
 	vault->failing = false;
 	vault->fetched_at_ms = loop_now_ms(vault->member->context->loop);
-	(void)format_time(vault->fetched_at, wall_now_ms());
+	vault->fetched_wall_ms = wall_now_ms();
 	error_keep(&vault->last_error, NULL);
 }
 
@@ -211,13 +212,14 @@ static void vault_arm(struct vault *vault, bool good)
 static void vault_warn(struct vault *vault)
 {
 	const struct membership *member = vault->member;
+	char fetched_at[TIME_TEXT_SIZE];
 
 	if (!vault->fetched)
 		return;
 
 	agent_warn(member->context, "secrets_stale", member->settings->name, AGENT_WARNING,
 		   "the secrets of %s are those of %s: %s", member->settings->name,
-		   vault->fetched_at,
+		   format_time(fetched_at, vault->fetched_wall_ms),
 		   vault->last_error ? vault->last_error->text : "out of memory");
 }
 

@@ -19,7 +19,6 @@
 #include "agent/waiter.h"
 #include "base/backoff.h"
 #include "base/jsontext.h"
-#include "base/parse.h"
 #include "platform/platform.h"
 
 #define VAULT_BUNDLE_MAX (4u << 20) /* bytes of one answer */
@@ -46,7 +45,7 @@ struct vault {
 	struct vault_entry *entries; /* sorted by the bytes of their keys, as JSON */
 	uint32_t bundle_len, n_entries;
 	int64_t fetched_at_ms; /* monotonic */
-	char fetched_at[TIME_TEXT_SIZE];
+	int64_t fetched_wall_ms;
 	bool fetched;             /* there is a bundle, be it empty */
 	bool failing;             /* the last attempt failed: what is here is stale */
 	bool refreshing;          /* in the background */

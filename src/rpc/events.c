@@ -275,7 +275,7 @@ void events_on_secrets(struct hub *hub, struct workspace *workspace, const char 
 
 	writer_open(event, "data", '{');
 	writer_raw(event, "changed", changed, len);
-	status_write_fetched_at(event, workspace->vault.fetched, workspace->vault.fetched_at);
+	status_write_fetched_at(event, workspace->vault.fetched, workspace->vault.fetched_wall_ms);
 	writer_close(event, '}');
 	end(hub, EVENT_SECRETS_CHANGED, name);
 }

@@ -43,7 +43,7 @@ static int answer_list(struct call *call, struct error *err)
 		(void)peerbook_write(book, query, out);
 	else
 		(void)buffer_append(out, buffer_at(&book->json), buffer_len(&book->json));
-	status_write_fetched_at(out, book->fetched, book->fetched_at);
+	status_write_fetched_at(out, book->fetched, book->fetched_wall_ms);
 	(void)buffer_append_char(out, '}');
 	return 0;
 }

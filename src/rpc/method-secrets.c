@@ -136,9 +136,9 @@ static int answer_get(struct call *call, bool stale)
 	(void)buffer_append_text(out, ",\"missing\":[");
 	if (n_missing)
 		write_missing(out, vault, keys->text);
-	(void)buffer_append_text(out, "],\"fetched_at\":\"");
-	(void)buffer_append_text(out, vault->fetched_at);
-	(void)buffer_append_text(out, stale ? "\",\"stale\":true}" : "\",\"stale\":false}");
+	(void)buffer_append_char(out, ']');
+	status_write_fetched_at(out, vault->fetched, vault->fetched_wall_ms);
+	(void)buffer_append_text(out, stale ? ",\"stale\":true}" : ",\"stale\":false}");
 	return 0;
 }
 
@@ -200,7 +200,7 @@ static int answer_list(struct call *call)
 
 	writer_open(out, NULL, '{');
 	status_write_keys(out, "keys", vault);
-	status_write_fetched_at(out, vault->fetched, vault->fetched_at);
+	status_write_fetched_at(out, vault->fetched, vault->fetched_wall_ms);
 	writer_close(out, '}');
 	return 0;
 }
@@ -243,7 +243,7 @@ static int refreshed(struct call *call, const struct error *failed, struct error
 		writer_raw(out, "changed", buffer_at(&call->note), buffer_len(&call->note));
 	else
 		writer_raw(out, "changed", "[]", 2);
-	status_write_fetched_at(out, vault->fetched, vault->fetched_at);
+	status_write_fetched_at(out, vault->fetched, vault->fetched_wall_ms);
 	writer_close(out, '}');
 	return 0;
 }

@@ -43,7 +43,7 @@ static void write_vault(struct buffer *out, const struct workspace *workspace)
 	writer_open(out, NULL, '{');
 	writer_text(out, "workspace", workspace->settings.name);
 	status_write_keys(out, "keys", &workspace->vault);
-	status_write_fetched_at(out, workspace->vault.fetched, workspace->vault.fetched_at);
+	status_write_fetched_at(out, workspace->vault.fetched, workspace->vault.fetched_wall_ms);
 	writer_close(out, '}');
 }
 

@@ -128,14 +128,14 @@ void status_write_keys(struct buffer *out, const char *name, const struct vault 
 	writer_close(out, ']');
 }
 
-void status_write_fetched_at(struct buffer *out, bool fetched, const char *fetched_at)
+void status_write_fetched_at(struct buffer *out, bool fetched, int64_t wall_ms)
 {
-	writer_text(out, "fetched_at", fetched ? fetched_at : NULL);
+	writer_time(out, "fetched_at", fetched ? wall_ms : 0);
 }
 
 void status_write_peers(struct buffer *out, const struct workspace *workspace)
 {
 	writer_int(out, "n_peers", (int64_t)workspace_peers(workspace)->n_peers);
 	status_write_fetched_at(out, workspace_peers(workspace)->fetched,
-				workspace_peers(workspace)->fetched_at);
+				workspace_peers(workspace)->fetched_wall_ms);
 }

@@ -25,4 +25,4 @@ void status_write_keys(struct buffer *out, const char *name, const struct vault 
 void status_write_peers(struct buffer *out, const struct workspace *workspace);
 
 /* When it was fetched, or null. */
-void status_write_fetched_at(struct buffer *out, bool fetched, const char *fetched_at);
+void status_write_fetched_at(struct buffer *out, bool fetched, int64_t wall_ms);

@@ -11,6 +11,8 @@
 
 #include "lib/test.h"
 
+#define NOON_MS INT64_C(1795176000000) /* 2026-11-20T12:00:00.000Z */
+
 struct fake fake;
 
 void fake_init(struct loop *loop, const struct agent_events *events, void *data)
@@ -62,7 +64,7 @@ void fake_set_bundle(struct workspace *workspace, const char *bundle)
 		CHECK(++vault->n_entries < 64);
 
 	vault->fetched = true;
-	(void)snprintf(vault->fetched_at, sizeof(vault->fetched_at), "2026-11-20T12:00:00.000Z");
+	vault->fetched_wall_ms = NOON_MS;
 }
 
 struct workspace *fake_add(const char *name, const char *id, const char *bundle)
@@ -109,7 +111,7 @@ void fake_set_peers(struct workspace *workspace, const char *peers)
 	book->n_peers = 0;
 	book->peers = realloc(book->peers, 16 * sizeof(*book->peers));
 	CHECK(book->peers);
-	(void)snprintf(book->fetched_at, sizeof(book->fetched_at), "2026-11-20T12:00:01.000Z");
+	book->fetched_wall_ms = NOON_MS + 1000;
 	iter = json_iter((struct json_text){ buffer_at(&book->json), buffer_len(&book->json) });
 	while (json_next_element(&iter, &one)) {
 		struct peer *peer = &book->peers[book->n_peers++];

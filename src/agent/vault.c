@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keeping the bundle of secrets. What the platform sent is copied, member by
- * member and as the JSON text that it is, into one block of secret memory, in
- * the order of the keys; serving it is then a copy, and comparing two bundles a
- * walk down both.
+ * When the bundle is fetched, how long it may be served, and who waits for it.
  */
 
 #include "agent/vault.h"
@@ -12,180 +9,15 @@
 #include <string.h>
 
 #include "base/parse.h"
-#include "base/secret.h"
 #include "platform/secrets.h"
 
 /* How old an answer may be when nobody refreshes in the background. */
 #define ON_DEMAND_AGE_MS 300000
 
-/* One bundle while it is being built. */
-struct bundle {
-	char *text; /* secret memory */
-	size_t len;
-	struct vault_entry *entries;
-	size_t n_entries;
-};
-
-static void bundle_fini(struct bundle *bundle)
-{
-	secret_free(bundle->text);
-	free(bundle->entries);
-	*bundle = (struct bundle){ 0 };
-}
-
-static int compare_entries(const void *a, const void *b)
-{
-	const struct vault_entry *x = a, *y = b;
-	int r = memcmp(x->key.at, y->key.at, MIN(x->key.len, y->key.len));
-
-	if (r)
-		return r;
-
-	return x->key.len < y->key.len ? -1 : x->key.len > y->key.len;
-}
-
-/* The members as they stand in the answer. -EBADMSG when it is no flat object of strings. */
-static int bundle_collect(struct bundle *bundle, struct json_text answer)
-{
-	struct json_iter iter = json_iter(answer);
-	struct vault_entry entry;
-	size_t n = 0;
-
-	if (json_text_kind(answer) != JSON_OBJECT)
-		return -EBADMSG;
-
-	while (json_next_member(&iter, &entry.key, &entry.value)) {
-		if (json_text_kind(entry.value) != JSON_STRING)
-			return -EBADMSG;
-		n++;
-	}
-
-	if (!n)
-		return 0;
-
-	bundle->entries = calloc(n, sizeof(*bundle->entries));
-	if (!bundle->entries)
-		return -ENOMEM;
-
-	iter = json_iter(answer);
-	while (json_next_member(&iter, &entry.key, &entry.value))
-		bundle->entries[bundle->n_entries++] = entry;
-
-	qsort(bundle->entries, bundle->n_entries, sizeof(*bundle->entries), compare_entries);
-	return 0;
-}
-
-/* A key that is there twice would have to be one or the other: such an answer is not believed. */
-static bool bundle_is_unique(const struct bundle *bundle)
-{
-	for (size_t i = 1; i < bundle->n_entries; i++)
-		if (compare_entries(&bundle->entries[i - 1], &bundle->entries[i]) == 0)
-			return false;
-
-	return true;
-}
-
-static struct json_text put(struct bundle *bundle, struct json_text text, char before)
-{
-	struct json_text copy = { bundle->text + bundle->len + 1, text.len };
-
-	bundle->text[bundle->len++] = before;
-	memcpy(bundle->text + bundle->len, text.at, text.len);
-	bundle->len += text.len;
-	return copy;
-}
-
-/* Moves the members into secret memory. */
-static int bundle_settle(struct bundle *bundle)
-{
-	size_t size = 3;
-
-	if (!bundle->n_entries)
-		return 0;
-
-	for (size_t i = 0; i < bundle->n_entries; i++)
-		size += bundle->entries[i].key.len + bundle->entries[i].value.len + 2;
-
-	bundle->text = secret_alloc(size);
-	if (!bundle->text)
-		return -ENOMEM;
-
-	for (size_t i = 0; i < bundle->n_entries; i++) {
-		struct vault_entry *entry = &bundle->entries[i];
-
-		entry->key = put(bundle, entry->key, i ? ',' : '{');
-		entry->value = put(bundle, entry->value, ':');
-	}
-	bundle->text[bundle->len++] = '}';
-	return 0;
-}
-
-static int bundle_read(struct bundle *bundle, const struct platform_reply *reply)
-{
-	int r;
-
-	r = bundle_collect(bundle, json_text_from(reply->body, reply->body_len));
-	if (r < 0)
-		return r;
-
-	if (!bundle_is_unique(bundle))
-		return -EBADMSG;
-
-	return bundle_settle(bundle);
-}
-
-static bool entry_same(const struct vault_entry *a, const struct vault_entry *b)
-{
-	return a->value.len == b->value.len && memcmp(a->value.at, b->value.at, a->value.len) == 0;
-}
-
-static void name_change(struct buffer *out, const struct vault_entry *entry)
-{
-	(void)buffer_append_char(out, buffer_len(out) > 1 ? ',' : '[');
-	(void)buffer_append(out, entry->key.at, entry->key.len);
-}
-
-/* The names of what differs, as a JSON array; empty when nothing does. */
-static void bundle_compare(const struct vault *vault, const struct bundle *bundle,
-			   struct buffer *out)
-{
-	size_t i = 0, j = 0;
-
-	while (i < vault->n_entries && j < bundle->n_entries) {
-		const struct vault_entry *was = &vault->entries[i], *is = &bundle->entries[j];
-		int r = compare_entries(was, is);
-
-		if (r < 0)
-			name_change(out, was);
-		else if (r > 0 || !entry_same(was, is))
-			name_change(out, is);
-		i += r <= 0;
-		j += r >= 0;
-	}
-	while (i < vault->n_entries)
-		name_change(out, &vault->entries[i++]);
-	while (j < bundle->n_entries)
-		name_change(out, &bundle->entries[j++]);
-	if (buffer_len(out))
-		(void)buffer_append_char(out, ']');
-}
-
-static void vault_drop(struct vault *vault)
-{
-	secret_free(vault->bundle);
-	free(vault->entries);
-	vault->bundle = NULL;
-	vault->entries = NULL;
-	vault->bundle_len = vault->n_entries = 0;
-}
-
 static void vault_adopt(struct vault *vault, struct bundle *bundle)
 {
-	vault_drop(vault);
-	vault->bundle = TAKE(bundle->text);
-	vault->bundle_len = (uint32_t)bundle->len;
-	vault->entries = TAKE(bundle->entries);
-	vault->n_entries = (uint32_t)bundle->n_entries;
+	bundle_free(vault->bundle);
+	vault->bundle = bundle;
 	vault->fetched = true;
 	vault->failing = false;
 	vault->fetched_at_ms = loop_now_ms(vault->member->context->loop);
@@ -240,7 +72,7 @@ static void vault_accept(struct vault *vault, struct bundle *bundle)
 	bool first = !vault->fetched;
 
 	if (!first)
-		bundle_compare(vault, bundle, &changed);
+		bundle_compare(vault->bundle, bundle, &changed);
 	vault_adopt(vault, bundle);
 	vault_arm(vault, true);
 	agent_unwarn(member->context, "secrets_stale", member->settings->name);
@@ -272,7 +104,7 @@ static void describe_failed_keys(const struct platform_reply *reply, struct erro
 static void vault_on_reply(struct platform_call *call, const struct platform_reply *reply)
 {
 	struct vault *vault = container_of(call, struct vault, call);
-	struct bundle bundle = { 0 };
+	struct bundle *bundle;
 	struct error err = reply->err;
 	int r;
 
@@ -285,9 +117,8 @@ static void vault_on_reply(struct platform_call *call, const struct platform_rep
 		return;
 	}
 
-	r = bundle_read(&bundle, reply);
+	r = bundle_new(json_text_from(reply->body, reply->body_len), &bundle);
 	if (r < 0) {
-		bundle_fini(&bundle);
 		(void)error_set(&err, r == -ENOMEM ? ERROR_INTERNAL : ERROR_PLATFORM, -r,
 				r == -ENOMEM
 					? "no memory for the secrets of %s"
@@ -298,8 +129,7 @@ static void vault_on_reply(struct platform_call *call, const struct platform_rep
 		return;
 	}
 
-	vault_accept(vault, &bundle);
-	bundle_fini(&bundle);
+	vault_accept(vault, bundle);
 }
 
 static void vault_request(struct vault *vault, enum platform_class class)
@@ -386,7 +216,7 @@ void vault_stop(struct vault *vault)
 
 void vault_wipe(struct vault *vault)
 {
-	vault_drop(vault);
+	bundle_free(TAKE(vault->bundle));
 	vault->fetched = false;
 	error_keep(&vault->last_error, NULL);
 }
@@ -422,29 +252,4 @@ void vault_fetch(struct vault *vault, struct waiter *waiter)
 	list_append(&vault->waiters, &waiter->node);
 	if (!platform_call_is_running(&vault->call))
 		loop_defer(vault->member->context->loop, &vault->fetch_soon);
-}
-
-struct json_text vault_bundle(const struct vault *vault)
-{
-	/* Most agents have no secrets: that needs no memory of its own. */
-	if (!vault->bundle)
-		return (struct json_text){ "{}", 2 };
-
-	return (struct json_text){ vault->bundle, vault->bundle_len };
-}
-
-const struct vault_entry *vault_find(const struct vault *vault, const char *key, size_t len)
-{
-	for (size_t i = 0; i < vault->n_entries; i++) {
-		const struct vault_entry *entry = &vault->entries[i];
-
-		/* Most keys have no escapes, and compare as they stand. */
-		bool escaped = memchr(entry->key.at, '\\', entry->key.len);
-
-		if (escaped ? json_text_equals(entry->key, key)
-			    : entry->key.len == len + 2 && memcmp(entry->key.at + 1, key, len) == 0)
-			return entry;
-	}
-
-	return NULL;
 }

@@ -15,10 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/bundle.h"
 #include "agent/membership.h"
 #include "agent/waiter.h"
 #include "base/backoff.h"
-#include "base/jsontext.h"
 #include "platform/platform.h"
 
 #define VAULT_BUNDLE_MAX (4u << 20) /* bytes of one answer */
@@ -32,18 +32,10 @@ struct vault_events {
 	void (*on_doubt)(struct vault *vault);
 };
 
-/* One secret, as JSON text that can be served as it stands. */
-struct vault_entry {
-	struct json_text key;   /* a JSON string, in bundle */
-	struct json_text value; /* a JSON string, in bundle */
-};
-
 struct vault {
 	const struct membership *member;   /* borrowed */
 	const struct vault_events *events; /* borrowed */
-	char *bundle; /* secret memory: {"KEY":"value",...}, keys sorted, unique; NULL: empty */
-	struct vault_entry *entries; /* sorted by the bytes of their keys, as JSON */
-	uint32_t bundle_len, n_entries;
+	struct bundle *bundle; /* owned: the secrets; what is in it may go with the turn */
 	int64_t fetched_at_ms; /* monotonic */
 	int64_t fetched_wall_ms;
 	bool fetched;             /* there is a bundle, be it empty */
@@ -80,10 +72,3 @@ bool vault_is_stale(const struct vault *vault);
 
 /* Joins the request in flight, or begins one. */
 void vault_fetch(struct vault *vault, struct waiter *waiter);
-
-/* The bundle as JSON text, ready to be served; borrowed until the next turn. */
-struct json_text vault_bundle(const struct vault *vault);
-
-/* Borrowed until the next turn; NULL when there is none. key is decoded text with a NUL behind it.
- */
-const struct vault_entry *vault_find(const struct vault *vault, const char *key, size_t len);

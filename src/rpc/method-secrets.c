@@ -42,30 +42,30 @@ static int fetch(struct call *call, call_resume_fn resume, struct error *err)
 	return CALL_PARKED;
 }
 
-static const struct vault_entry *find_decoded(const struct vault *vault, struct json_text key)
+static bool find_decoded(const struct bundle *bundle, struct json_text key,
+			 struct bundle_entry *ret)
 {
 	char name[KEY_MAX + 1];
 	ssize_t len;
 
 	len = json_text_decode(key, name, KEY_MAX);
 	if (len < 0)
-		return NULL;
+		return false;
 
 	name[len] = '\0';
-	return vault_find(vault, name, (size_t)len);
+	return bundle_find(bundle, name, (size_t)len, ret);
 }
 
-/* A name that is written as the vault writes it is found without decoding it. */
-static const struct vault_entry *find_key(const struct vault *vault, struct json_text key)
+/* A name that is written as the bundle writes it is found without decoding it. */
+static bool find_key(const struct bundle *bundle, struct json_text key, struct bundle_entry *ret)
 {
-	for (size_t i = 0; i < vault->n_entries; i++) {
-		const struct vault_entry *entry = &vault->entries[i];
-
-		if (entry->key.len == key.len && memcmp(entry->key.at, key.at, key.len) == 0)
-			return entry;
+	for (size_t i = 0; i < bundle_count(bundle); i++) {
+		*ret = bundle_entry(bundle, i);
+		if (ret->key.len == key.len && memcmp(ret->key.at, key.at, key.len) == 0)
+			return true;
 	}
 
-	return find_decoded(vault, key);
+	return find_decoded(bundle, key, ret);
 }
 
 /* Whether an earlier one among the wanted is the same: an object has a name once. */
@@ -82,37 +82,37 @@ static bool is_repeated(struct json_text keys, struct json_text key)
 }
 
 /* Returns how many there are that it did not write. */
-static size_t write_values(struct buffer *out, const struct vault *vault, struct json_text keys)
+static size_t write_values(struct buffer *out, const struct bundle *bundle, struct json_text keys)
 {
 	struct json_iter iter = json_iter(keys);
+	struct bundle_entry entry;
 	struct json_text key;
 	size_t n_missing = 0;
 
 	while (json_next_element(&iter, &key)) {
-		const struct vault_entry *entry = find_key(vault, key);
-
-		if (!entry) {
+		if (!find_key(bundle, key, &entry)) {
 			n_missing++;
 			continue;
 		}
 		if (is_repeated(keys, key))
 			continue;
 
-		writer_raw(out, NULL, entry->key.at, entry->key.len);
+		writer_raw(out, NULL, entry.key.at, entry.key.len);
 		(void)buffer_append_char(out, ':');
-		(void)buffer_append(out, entry->value.at, entry->value.len);
+		(void)buffer_append(out, entry.value.at, entry.value.len);
 	}
 
 	return n_missing;
 }
 
-static void write_missing(struct buffer *out, const struct vault *vault, struct json_text keys)
+static void write_missing(struct buffer *out, const struct bundle *bundle, struct json_text keys)
 {
 	struct json_iter iter = json_iter(keys);
+	struct bundle_entry entry;
 	struct json_text key;
 
 	while (json_next_element(&iter, &key))
-		if (!find_key(vault, key) && !is_repeated(keys, key))
+		if (!find_key(bundle, key, &entry) && !is_repeated(keys, key))
 			writer_raw(out, NULL, key.at, key.len);
 }
 
@@ -127,15 +127,15 @@ static int answer_get(struct call *call, bool stale)
 	(void)buffer_append_text(out, "{\"values\":");
 	if (arg_given(keys)) {
 		(void)buffer_append_char(out, '{');
-		n_missing = write_values(out, vault, keys->text);
+		n_missing = write_values(out, vault->bundle, keys->text);
 		(void)buffer_append_char(out, '}');
 	} else {
-		bundle = vault_bundle(vault);
+		bundle = bundle_text(vault->bundle);
 		(void)buffer_append(out, bundle.at, bundle.len);
 	}
 	(void)buffer_append_text(out, ",\"missing\":[");
 	if (n_missing)
-		write_missing(out, vault, keys->text);
+		write_missing(out, vault->bundle, keys->text);
 	(void)buffer_append_char(out, ']');
 	status_write_fetched_at(out, vault->fetched, vault->fetched_wall_ms);
 	(void)buffer_append_text(out, stale ? ",\"stale\":true}" : ",\"stale\":false}");

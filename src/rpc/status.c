@@ -123,8 +123,11 @@ void status_write_warnings(struct buffer *out, const char *name, const struct ag
 void status_write_keys(struct buffer *out, const char *name, const struct vault *vault)
 {
 	writer_open(out, name, '[');
-	for (size_t i = 0; i < vault->n_entries; i++)
-		writer_raw(out, NULL, vault->entries[i].key.at, vault->entries[i].key.len);
+	for (size_t i = 0; i < bundle_count(vault->bundle); i++) {
+		struct json_text key = bundle_entry(vault->bundle, i).key;
+
+		writer_raw(out, NULL, key.at, key.len);
+	}
 	writer_close(out, ']');
 }
 

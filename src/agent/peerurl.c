@@ -7,52 +7,12 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "agent/guard.h"
 #include "base/util.h"
 #include "io/url.h"
-
-struct range {
-	uint32_t net, mask;
-};
-
-/* RFC 6890 and its like: addresses that no peer on another host can have. */
-static const struct range refused[] = {
-	{ 0x00000000, 0xff000000 }, /* this host */
-	{ 0x0a000000, 0xff000000 }, /* private */
-	{ 0x64400000, 0xffc00000 }, /* carrier-grade NAT */
-	{ 0x7f000000, 0xff000000 }, /* loopback */
-	{ 0xa9fe0000, 0xffff0000 }, /* link-local, metadata services */
-	{ 0xac100000, 0xfff00000 }, /* private */
-	{ 0xc0a80000, 0xffff0000 }, /* private */
-	{ 0xe0000000, 0xe0000000 }, /* multicast, reserved, broadcast */
-};
-
-static bool is_refused_ipv4(uint32_t address)
-{
-	for (size_t i = 0; i < ARRAY_LEN(refused); i++)
-		if ((address & refused[i].mask) == refused[i].net)
-			return true;
-
-	return false;
-}
-
-static bool is_refused_ipv6(const struct in6_addr *address)
-{
-	const uint8_t *b = address->s6_addr;
-	uint32_t last;
-
-	memcpy(&last, b + 12, sizeof(last));
-	if (IN6_IS_ADDR_V4MAPPED(address) || IN6_IS_ADDR_V4COMPAT(address))
-		return is_refused_ipv4(ntohl(last));
-
-	return IN6_IS_ADDR_UNSPECIFIED(address) || IN6_IS_ADDR_LOOPBACK(address) ||
-	       IN6_IS_ADDR_LINKLOCAL(address) || IN6_IS_ADDR_MULTICAST(address) ||
-	       (b[0] & 0xfe) == 0xfc;
-}
 
 /* "localhost" and all below it are this host (RFC 6761 6.3). */
 static bool is_local(const char *host)
@@ -70,21 +30,23 @@ static bool is_invented(const char *host)
 	       (strncmp(host, "ws-", 3) == 0 && !strchr(host, '.'));
 }
 
-static bool host_is_usable(const char *host)
+static bool host_is_usable(const char *host, char *const *networks)
 {
-	struct in6_addr six;
-	struct in_addr four;
+	struct sockaddr_in four = { .sin_family = AF_INET };
 
 	/* inet_aton() knows the short and octal forms that a resolver knows too. */
-	if (inet_aton(host, &four))
-		return !is_refused_ipv4(ntohl(four.s_addr));
-	if (inet_pton(AF_INET6, host, &six) == 1)
-		return !is_refused_ipv6(&six);
+	if (inet_aton(host, &four.sin_addr))
+		return guard_allows(networks, (struct sockaddr *)&four);
+	if (strchr(host, ':'))
+		return guard_allows_text(networks, host);
+	if (is_local(host))
+		return guard_allows_text(networks, "127.0.0.1") ||
+		       guard_allows_text(networks, "::1");
 
-	return host[0] && !is_local(host) && !is_invented(host);
+	return host[0] && !is_invented(host);
 }
 
-bool peer_url_is_usable(const char *url)
+bool peer_url_is_usable(const char *url, char *const *networks)
 {
 	AUTO(free) char *canonical = NULL;
 	char host[256];
@@ -111,5 +73,5 @@ bool peer_url_is_usable(const char *url)
 
 	memcpy(host, at, len);
 	host[len] = '\0';
-	return host_is_usable(host);
+	return host_is_usable(host, networks);
 }

@@ -10,7 +10,8 @@
 
 /*
  * http or https with a host that is neither an invention of the platform
- * (ws-*:8000, host.docker.internal) nor an address that is never a peer:
- * unspecified, loopback, private, link-local (cloud metadata too), multicast.
+ * (ws-*:8000, host.docker.internal) nor an address that the guard refuses. A
+ * name says nothing of its addresses: those are asked about when they are dialled.
+ * networks: what the guard allows beyond the public, or NULL.
  */
-bool peer_url_is_usable(const char *url);
+bool peer_url_is_usable(const char *url, char *const *networks);

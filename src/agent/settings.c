@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "agent/guard.h"
 #include "base/fd.h"
 #include "base/jsonscan.h"
 #include "base/jsontext.h"
@@ -135,6 +136,12 @@ static const struct setting workspace_settings[] = {
 	  .max = 1 * DAYS,
 	  .initial = "5min",
 	  .help = "how long to remember where a peer is" },
+	{ .name = "peer_networks",
+	  .offset = AT(peer_networks),
+	  .type = SETTING_LIST,
+	  .flags = SETTING_LINES,
+	  .check = guard_check_network,
+	  .help = "networks of this host or site where peers may be called directly" },
 	{ .name = "on_pause",
 	  .offset = AT(on_pause),
 	  .type = SETTING_CHOICE,

@@ -39,6 +39,7 @@ struct workspace_settings {
 	int64_t secrets_max_stale_ms;
 	int64_t url_cache_ttl_ms;
 	enum workspace_reaction on_pause;
+	char **peer_networks; /* that the guard allows beyond the public, ended by NULL; or NULL */
 	enum workspace_reaction on_delete;
 	bool joined; /* by workspace.join: its file is in the state directory */
 };

@@ -60,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		return 0;
 
 	url = peers_discovered_url(&answer.reply);
-	if (url && peer_url_is_usable(url))
+	if (url && peer_url_is_usable(url, NULL))
 		REQUIRE(strncasecmp(url, "http", 4) == 0);
 
 	REQUIRE(peerbook_new(fuzz_member(), &events, NULL, &book, NULL) == 0);

@@ -44,13 +44,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 
 	if (url_canonical(text, kind, &url, &err) == 0) {
 		check_canonical(url, kind);
-		REQUIRE(kind != URL_BASE || !url_is_loopback(url) || !peer_url_is_usable(url));
+		REQUIRE(kind != URL_BASE || !url_is_loopback(url) || !peer_url_is_usable(url, NULL));
 	} else {
 		REQUIRE(err.text[0] && !url);
 		/* A sentence repeats nothing of what may have a password in it. */
 		REQUIRE(!strchr(text, '@') || !strstr(err.text, text));
 	}
-	(void)peer_url_is_usable(text);
+	(void)peer_url_is_usable(text, NULL);
 
 	free(url);
 	free(text);

@@ -7,7 +7,7 @@
 static void check_all(const char *const urls[], size_t n, bool usable)
 {
 	for (size_t i = 0; i < n; i++)
-		if (peer_url_is_usable(urls[i]) != usable)
+		if (peer_url_is_usable(urls[i], NULL) != usable)
 			test_fail(__FILE__, __LINE__, "%s", urls[i]);
 }
 

@@ -14,6 +14,7 @@
 #include "io/http.h"
 #include "io/loop.h"
 #include "io/notify.h"
+#include "io/store.h"
 #include "io/wake.h"
 #include "rpc/server.h"
 #include "statedir.h"
@@ -23,6 +24,7 @@ struct daemon {
 	struct config *config;            /* owned */
 	struct loop loop;
 	struct http *http;
+	struct store *store; /* NULL with --once, as is the server */
 	struct agent *agent;
 	struct server *server; /* NULL with --once */
 	struct wake wake;

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 
 #include "agent/agent.h"
+#include "agent/journal.h"
 #include "agent/messages.h"
 #include "base/fd.h"
 #include "base/json.h"
@@ -332,6 +333,20 @@ static void daemon_stop_watching(struct daemon *daemon)
 	loop_signal_stop(&daemon->sigterm);
 }
 
+/* A single round begins nothing that would have to be remembered. */
+static int daemon_open_store(struct daemon *daemon, struct error *err)
+{
+	int r;
+
+	r = store_new(&daemon->loop, daemon->state.fd, daemon->config->daemon.state_dir,
+		      journal_migrations, &daemon->store, err);
+	if (r < 0)
+		return r;
+
+	daemon->agent->context.store = daemon->store;
+	return store_start(daemon->store, err);
+}
+
 static int daemon_open(struct daemon *daemon, struct error *err)
 {
 	int r;
@@ -350,6 +365,10 @@ static int daemon_open(struct daemon *daemon, struct error *err)
 		return r;
 
 	if (!daemon->once) {
+		r = daemon_open_store(daemon, err);
+		if (r < 0)
+			return r;
+
 		r = daemon_open_server(daemon, err);
 		if (r < 0)
 			return r;
@@ -369,6 +388,7 @@ static void daemon_close(struct daemon *daemon)
 	timer_stop(&daemon->trim);
 	server_free(server);
 	agent_free(daemon->agent);
+	store_free(daemon->store);
 	loop_work_cancel(&daemon->tell);
 	http_free(daemon->http);
 	loop_fini(&daemon->loop);

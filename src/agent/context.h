@@ -18,6 +18,7 @@
 #include "io/http.h"
 #include "io/loop.h"
 
+struct store;
 struct workspace;
 
 enum agent_warning_severity {
@@ -55,6 +56,7 @@ struct agent_context {
 	struct loop *loop;                 /* borrowed */
 	struct http *http;                 /* borrowed */
 	int state_dirfd;                   /* borrowed */
+	struct store *store;               /* borrowed; NULL: there is no journal */
 	const struct agent_events *events; /* borrowed */
 	void *events_data;
 	struct list warnings;

@@ -54,7 +54,7 @@ static size_t fill_ruleset(struct ruleset *ruleset, long version)
 			      : offsetof(struct ruleset, net);
 }
 
-int landlock_confine(int directory, bool moves, struct error *err)
+int landlock_confine(int directory, bool moves, bool links, struct error *err)
 {
 	struct landlock_path_beneath_attr beneath = { .parent_fd = directory };
 	AUTO(fd_close) int fd = -1;
@@ -77,6 +77,8 @@ int landlock_confine(int directory, bool moves, struct error *err)
 		return error_set(err, ERROR_INTERNAL, errno, "cannot make Landlock's rules: %m");
 
 	beneath.allowed_access = FS_ALLOWED & ruleset.fs;
+	if (links)
+		beneath.allowed_access |= LANDLOCK_ACCESS_FS_MAKE_SYM;
 	if (directory >= 0 &&
 	    syscall(SYS_landlock_add_rule, fd, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "cannot add to Landlock's rules: %m");

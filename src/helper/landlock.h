@@ -12,6 +12,7 @@
 
 /*
  * moves: directories may change their parent, which the first version of
- * Landlock could not allow: there it is left out. directory < 0: no file at all.
+ * Landlock could not allow: there it is left out. links: symbolic links may be
+ * made. directory < 0: no file at all.
  */
-int landlock_confine(int directory, bool moves, struct error *err);
+int landlock_confine(int directory, bool moves, bool links, struct error *err);

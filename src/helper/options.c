@@ -48,9 +48,31 @@ static int parse_sha256(const char *text, struct unpack_request *request, struct
 	return 0;
 }
 
-static int parse_option(int option, struct unpack_request *request, struct error *err)
+/* What a task has to be told, beside what it may. */
+static bool takes(enum task task, int option)
 {
-	switch (option) {
+	switch (task) {
+	case TASK_UNPACK:
+		return option != 't' && option != 'a';
+	case TASK_ACTIVATE:
+		return option == 'n' || option == 't';
+	case TASK_RETIRE:
+		return option == 'n' || option == 'a';
+	case TASK_VERIFY:
+	case TASK_REMOVE:
+	case TASK_LIST:
+	case TASK_TIDY:
+	case TASK_VERSION:
+		break;
+	}
+	return false;
+}
+
+static int parse_option(int option, struct options *options, struct error *err)
+{
+	struct unpack_request *request = &options->request;
+
+	switch (takes(options->task, option) ? option : '?') {
 	case 'n':
 		return parse_name(optarg, request, err);
 	case 's':
@@ -63,6 +85,12 @@ static int parse_option(int option, struct unpack_request *request, struct error
 		return parse_limit(optarg, FILES_MAX, &request->limits.files, err);
 	case 'r':
 		return parse_limit(optarg, NUMBER_MAX, &request->limits.ratio, err);
+	case 't':
+		options->to = optarg;
+		return 0;
+	case 'a':
+		options->as = optarg;
+		return 0;
 	case 'm':
 		if (parse_bool(optarg, &request->manifest_required) == 0)
 			return 0;
@@ -78,10 +106,9 @@ static int parse_option(int option, struct unpack_request *request, struct error
 static int parse_task(const char *text, enum task *ret, struct error *err)
 {
 	static const char *const names[] = {
-		[TASK_UNPACK] = "unpack",
-		[TASK_VERIFY] = "verify",
-		[TASK_REMOVE] = "remove",
-		[TASK_VERSION] = "--version",
+		[TASK_UNPACK] = "unpack", [TASK_VERIFY] = "verify",     [TASK_REMOVE] = "remove",
+		[TASK_LIST] = "list",     [TASK_ACTIVATE] = "activate", [TASK_RETIRE] = "retire",
+		[TASK_TIDY] = "tidy",     [TASK_VERSION] = "--version",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -104,6 +131,8 @@ int options_parse(int argc, char *argv[], struct options *options, struct error 
 		{ "max-files", required_argument, NULL, 'f' },
 		{ "max-ratio", required_argument, NULL, 'r' },
 		{ "require-manifest", required_argument, NULL, 'm' },
+		{ "to", required_argument, NULL, 't' },
+		{ "as", required_argument, NULL, 'a' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int option, r;
@@ -124,14 +153,14 @@ int options_parse(int argc, char *argv[], struct options *options, struct error 
 	opterr = 0;
 	optind = 2;
 	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-		r = parse_option(options->task == TASK_UNPACK ? option : '?', &options->request,
-				 err);
+		r = parse_option(option, options, err);
 		if (r < 0)
 			return r;
 	}
-	if (optind != argc)
-		return parse_option('?', &options->request, err);
-	if (options->task == TASK_UNPACK && !options->request.name)
+	if (optind != argc || (options->task == TASK_ACTIVATE && !options->to) ||
+	    (options->task == TASK_RETIRE && !options->as))
+		return parse_option('?', options, err);
+	if (takes(options->task, 'n') && !options->request.name)
 		return parse_name("", &options->request, err);
 	return 0;
 }

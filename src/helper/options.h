@@ -12,12 +12,18 @@ enum task {
 	TASK_UNPACK,
 	TASK_VERIFY,
 	TASK_REMOVE,
+	TASK_LIST,
+	TASK_ACTIVATE,
+	TASK_RETIRE,
+	TASK_TIDY,
 	TASK_VERSION,
 };
 
 struct options {
 	enum task task;
-	struct unpack_request request; /* texts are argv's */
+	struct unpack_request request; /* texts are argv's, as are those below */
+	const char *to;                /* of TASK_ACTIVATE, with the request's name */
+	const char *as;                /* of TASK_RETIRE, likewise */
 };
 
 int options_parse(int argc, char *argv[], struct options *options, struct error *err);

@@ -66,7 +66,6 @@ static const struct rule rules_of_both[] = {
 	DENY(open),
 	DENY(openat),
 	DENY(readlink),
-	DENY(readlinkat),
 	DENY(stat),
 	DENY(statx),
 	DENY(sysinfo),
@@ -77,6 +76,7 @@ static const struct rule rules_of_reader[] = {
 	DENY(fstat),
 	DENY(newfstatat),
 	DENY(openat2),
+	DENY(readlinkat),
 };
 
 static const struct rule rules_of_keeper[] = {
@@ -84,6 +84,14 @@ static const struct rule rules_of_keeper[] = {
 	ALLOW(lseek),     ALLOW(mkdirat), ALLOW(newfstatat), ALLOW(openat2), ALLOW(poll),
 	ALLOW(ppoll),     ALLOW(read),    ALLOW(renameat2),  ALLOW(syncfs),  ALLOW(unlinkat),
 	ALLOW(utimensat), ALLOW(wait4),   ALLOW(write),
+};
+
+static const struct rule rules_with_links[] = {
+	ALLOW(flock), ALLOW(fsync), ALLOW(readlinkat), ALLOW(renameat), ALLOW(symlinkat),
+};
+
+static const struct rule rules_without_links[] = {
+	DENY(readlinkat),
 };
 
 static int refuse_to_run(struct error *err, int errnum, const char *what)
@@ -201,14 +209,18 @@ static int add_rules_of_reader(scmp_filter_ctx filter, int read_fd, int write_fd
 	return r;
 }
 
-static int add_rules_of_keeper(scmp_filter_ctx filter, pid_t reader)
+static int add_rules_of_keeper(scmp_filter_ctx filter, const struct sandbox_keeper *keeper)
 {
 	int r;
 
 	r = add_rules(filter, rules_of_keeper, ARRAY_LEN(rules_of_keeper));
-	if (r == 0 && reader)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(kill), 2, INT_IS(0, reader),
-				     INT_IS(1, SIGKILL));
+	if (r == 0 && keeper->links)
+		r = add_rules(filter, rules_with_links, ARRAY_LEN(rules_with_links));
+	else if (r == 0)
+		r = add_rules(filter, rules_without_links, ARRAY_LEN(rules_without_links));
+	if (r == 0 && keeper->reader)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(kill), 2,
+				     INT_IS(0, keeper->reader), INT_IS(1, SIGKILL));
 	return r;
 }
 
@@ -246,7 +258,7 @@ int sandbox_keeper(const struct sandbox_keeper *keeper, struct error *err)
 	scmp_filter_ctx filter;
 	int r;
 
-	r = landlock_confine(keeper->directory, keeper->moves, err);
+	r = landlock_confine(keeper->directory, keeper->moves, keeper->links, err);
 	if (r == 0)
 		r = set_limits(keeper->file_size, KEEPER_DESCRIPTORS, err);
 	if (r < 0)
@@ -255,5 +267,5 @@ int sandbox_keeper(const struct sandbox_keeper *keeper, struct error *err)
 	filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	if (!filter)
 		return refuse_to_run(err, ENOMEM, "put up its filter of system calls");
-	return put_up(filter, add_rules_of_keeper(filter, keeper->reader), err);
+	return put_up(filter, add_rules_of_keeper(filter, keeper), err);
 }

@@ -41,6 +41,7 @@ struct sandbox_keeper {
 	pid_t reader;       /* may be killed; 0: there is none */
 	uint64_t file_size; /* of any file that it writes */
 	bool moves;         /* directories within the one */
+	bool links;         /* makes and reads symbolic links, locks and syncs directories */
 };
 
 int sandbox_keeper(const struct sandbox_keeper *keeper, struct error *err);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/contact.h"
 #include "agent/peerurl.h"
 #include "base/jsontext.h"
 #include "platform/peers.h"
@@ -23,12 +24,22 @@ struct discovery {
 	struct list waiters;
 };
 
+static void contact_free(struct contact *contact)
+{
+	if (!contact)
+		return;
+
+	list_remove(&contact->node);
+	free(contact);
+}
+
 static void peer_fini(struct peer *peer)
 {
 	free(peer->name);
 	free(peer->role);
 	free(peer->url);
 	free(peer->direct_url);
+	contact_free(peer->contact);
 }
 
 static void peers_free(struct peer *peers, size_t n)
@@ -38,7 +49,7 @@ static void peers_free(struct peer *peers, size_t n)
 	free(peers);
 }
 
-static struct peer *peer_by_id(const struct peerbook *book, const char *id)
+struct peer *peerbook_find_id(const struct peerbook *book, const char *id)
 {
 	for (size_t i = 0; i < book->n_peers; i++)
 		if (strcmp(book->peers[i].id, id) == 0)
@@ -79,8 +90,9 @@ static char *dup_or_null(const char *text)
 	return text ? strdup(text) : NULL;
 }
 
-/* What discovery found stays known across a new list. */
-static int peer_fill(struct peer *peer, const struct peers_row *row, struct peer *before)
+/* What discovery found, and calls have taught, stays known across a new list. */
+static int peer_fill(struct peer *peer, const struct peers_row *row, char *const *networks,
+		     struct peer *before)
 {
 	(void)snprintf(peer->id, sizeof(peer->id), "%s", row->id);
 	peer->name = strdup(row->name ? row->name : row->id);
@@ -89,7 +101,9 @@ static int peer_fill(struct peer *peer, const struct peers_row *row, struct peer
 	if (!peer->name || (row->role && !peer->role) || (row->url && !peer->url))
 		return -ENOMEM;
 
+	peer->url_usable = peer->url && peer_url_is_usable(peer->url, networks);
 	if (before) {
+		peer->contact = TAKE(before->contact);
 		peer->direct_url = TAKE(before->direct_url);
 		peer->direct_until_ms = before->direct_until_ms;
 	}
@@ -116,7 +130,8 @@ static int read_rows(struct peerbook *book, const struct platform_reply *reply,
 			continue;
 
 		reading->n_peers++;
-		r = peer_fill(peer, &row, peer_by_id(book, row.id));
+		r = peer_fill(peer, &row, book->member->settings->peer_networks,
+			      peerbook_find_id(book, row.id));
 		if (r < 0)
 			return r;
 
@@ -231,6 +246,7 @@ int peerbook_new(const struct membership *member, const struct peerbook_events *
 	*book = (struct peerbook){ .member = member, .events = events, .data = data };
 	list_init(&book->waiters);
 	list_init(&book->discoveries);
+	list_init(&book->farewells);
 	loop_work_init(&book->fetch_soon, book_on_fetch_soon);
 	platform_call_init(&book->call, book_on_reply);
 	*ret = book;
@@ -257,6 +273,7 @@ void peerbook_stop(struct peerbook *book)
 	while (!list_empty(&book->discoveries))
 		discovery_end(list_entry(book->discoveries.next, struct discovery, node), &err);
 	waiters_call(&book->waiters, &err);
+	waiters_call(&book->farewells, &err);
 }
 
 void peerbook_free(struct peerbook *book)
@@ -291,7 +308,7 @@ struct peer *peerbook_find(struct peerbook *book, const char *id_or_name, struct
 	struct peer *found = NULL;
 
 	if (parse_uuid(id_or_name, id) == 0) {
-		found = peer_by_id(book, id);
+		found = peerbook_find_id(book, id);
 		if (found)
 			return found;
 	}
@@ -322,6 +339,22 @@ static bool peer_matches(const struct peer *peer, const char *query)
 	       strcasestr(peer->id, query);
 }
 
+/* As the platform listed it, and what we make of that. */
+static void write_peer(const struct peerbook *book, const struct peer *peer, struct buffer *out)
+{
+	int64_t now_ms = loop_now_ms(book->member->context->loop);
+	enum breaker_state state = BREAKER_CLOSED;
+
+	if (peer->contact)
+		state = breaker_state(&peer->contact->breaker, now_ms);
+	(void)buffer_append(out, buffer_at(&book->json) + peer->json_at, peer->json_len - 1);
+	(void)buffer_append_text(out, ",\"route\":\"");
+	(void)buffer_append_text(out, peerbook_calls_direct(book, peer) ? "direct" : "proxy");
+	(void)buffer_append_text(out, "\",\"breaker\":\"");
+	(void)buffer_append_text(out, breaker_state_name(state));
+	(void)buffer_append_text(out, "\"}");
+}
+
 int peerbook_write(const struct peerbook *book, const char *query, struct buffer *out)
 {
 	char before = '[';
@@ -333,7 +366,7 @@ int peerbook_write(const struct peerbook *book, const char *query, struct buffer
 			continue;
 
 		(void)buffer_append_char(out, before);
-		(void)buffer_append(out, buffer_at(&book->json) + peer->json_at, peer->json_len);
+		write_peer(book, peer, out);
 		before = ',';
 	}
 	if (before == '[')
@@ -351,15 +384,17 @@ static int discovery_note(struct discovery *discovery, const char *url)
 {
 	struct peerbook *book = discovery->book;
 	const struct membership *member = book->member;
-	struct peer *peer = peer_by_id(book, discovery->id);
-	char *copy;
+	struct peer *peer = peerbook_find_id(book, discovery->id);
+	char *copy = NULL;
 
 	if (!peer)
 		return 0;
 
-	copy = url && peer_url_is_usable(url, member->settings->peer_networks) ? strdup(url) : NULL;
-	if (url && peer_url_is_usable(url, member->settings->peer_networks) && !copy)
-		return -ENOMEM;
+	if (url && peer_url_is_usable(url, member->settings->peer_networks)) {
+		copy = strdup(url);
+		if (!copy)
+			return -ENOMEM;
+	}
 
 	free(peer->direct_url);
 	peer->direct_url = copy;
@@ -435,12 +470,66 @@ int peerbook_discover(struct peerbook *book, struct peer *peer, struct waiter *w
 	return 0;
 }
 
-bool peerbook_invalidate(struct peerbook *book, struct peer *peer)
+bool peerbook_knows_url(const struct peerbook *book, const struct peer *peer)
 {
-	bool known = peer_is_discovered(book, peer);
+	return peer_is_discovered(book, peer) || (peerbook_is_fresh(book) && !peer->dropped);
+}
 
+const char *peerbook_direct_url(const struct peerbook *book, const struct peer *peer)
+{
+	if (peer_is_discovered(book, peer))
+		return peer->direct_url;
+
+	return peerbook_knows_url(book, peer) && peer->url_usable ? peer->url : NULL;
+}
+
+bool peerbook_calls_direct(const struct peerbook *book, const struct peer *peer)
+{
+	int64_t now_ms = loop_now_ms(book->member->context->loop);
+	const struct contact *contact = peer->contact;
+
+	if (contact && (now_ms < contact->avoid_until_ms ||
+			breaker_state(&contact->breaker, now_ms) == BREAKER_OPEN))
+		return false;
+
+	return peerbook_direct_url(book, peer);
+}
+
+struct contact *peerbook_contact(struct peerbook *book, struct peer *peer, struct list *contacts)
+{
+	if (peer->contact)
+		return peer->contact;
+
+	peer->contact = calloc(1, sizeof(*peer->contact));
+	if (peer->contact)
+		list_append(contacts, &peer->contact->node);
+	return peer->contact;
+}
+
+/* Where it is may have changed, which would be why: that is found out anew. */
+static void drop_url(struct peer *peer)
+{
 	free(peer->direct_url);
 	peer->direct_url = NULL;
 	peer->direct_until_ms = 0;
+	peer->dropped = true;
+}
+
+void peerbook_avoid(struct peerbook *book, struct peer *peer)
+{
+	const struct membership *member = book->member;
+
+	drop_url(peer);
+	if (peer->contact)
+		peer->contact->avoid_until_ms =
+			loop_now_ms(member->context->loop) + member->settings->url_cache_ttl_ms;
+}
+
+bool peerbook_invalidate(struct peerbook *book, struct peer *peer)
+{
+	bool known = peer_is_discovered(book, peer) || peer->contact;
+
+	drop_url(peer);
+	contact_free(TAKE(peer->contact));
 	return known;
 }

@@ -20,6 +20,7 @@
 #define PEERBOOK_ANSWER_MAX (8u << 20) /* bytes of the platform's list */
 #define PEERBOOK_PEERS_MAX 20000
 
+struct contact;
 struct peerbook;
 
 struct peerbook_events {
@@ -35,6 +36,9 @@ struct peer {
 	char *url;                /* as registered, unchecked; or NULL */
 	char *direct_url;         /* what discovery said and our rules allow; or NULL */
 	int64_t direct_until_ms;  /* monotonic; 0: not discovered */
+	struct contact *contact;  /* owned; NULL: nothing to remember of calls to it */
+	bool url_usable;          /* url may be called directly, as far as can be seen from it */
+	bool dropped;             /* what the list says of its URL is not to be used */
 	size_t json_at, json_len; /* its object in the book's json */
 };
 
@@ -52,6 +56,7 @@ struct peerbook {
 	struct loop_work fetch_soon;
 	struct list waiters;
 	struct list discoveries;  /* in flight */
+	struct list farewells;    /* who must hear of it when all traffic ends */
 	struct error *last_error; /* owned; NULL: none */
 	uint64_t n_fetches, n_failures;
 };
@@ -59,7 +64,8 @@ struct peerbook {
 int peerbook_new(const struct membership *member, const struct peerbook_events *events, void *data,
 		 struct peerbook **ret, struct error *err);
 void peerbook_free(struct peerbook *book); /* takes NULL */
-void peerbook_stop(struct peerbook *book); /* waiters get unavailable */
+/* Waiters get unavailable, or why it is not available. */
+void peerbook_stop(struct peerbook *book);
 
 /* Whether the list is younger than url_cache_ttl. */
 bool peerbook_is_fresh(const struct peerbook *book);
@@ -73,6 +79,9 @@ void peerbook_fetch(struct peerbook *book, struct waiter *waiter);
  */
 struct peer *peerbook_find(struct peerbook *book, const char *id_or_name, struct error *err);
 
+/* By id alone. NULL: it is not on the list. */
+struct peer *peerbook_find_id(const struct peerbook *book, const char *id);
+
 /* Appends the objects of the peers whose name, role or id holds query, as an array. */
 int peerbook_write(const struct peerbook *book, const char *query, struct buffer *out);
 
@@ -81,5 +90,17 @@ bool peer_is_discovered(const struct peerbook *book, const struct peer *peer);
 /* Asks the platform where the peer can be called; joins one who asks already. */
 int peerbook_discover(struct peerbook *book, struct peer *peer, struct waiter *waiter,
 		      struct error *err);
-/* Drops what discovery said; whether there was something. */
+
+/* Whether it is known where the peer can be called: from discovery, or from a list not too old. */
+bool peerbook_knows_url(const struct peerbook *book, const struct peer *peer);
+/* Where it can be called directly; NULL: nowhere, or it is not known. */
+const char *peerbook_direct_url(const struct peerbook *book, const struct peer *peer);
+/* Whether a call would go there now: it may have failed, and be avoided for a while. */
+bool peerbook_calls_direct(const struct peerbook *book, const struct peer *peer);
+/* What calls to it have taught; NULL without memory. */
+struct contact *peerbook_contact(struct peerbook *book, struct peer *peer, struct list *contacts);
+/* A direct call to it failed: for url_cache_ttl it is not called directly. */
+void peerbook_avoid(struct peerbook *book, struct peer *peer);
+
+/* Drops what is known of where it is and of calls to it; whether there was something. */
 bool peerbook_invalidate(struct peerbook *book, struct peer *peer);

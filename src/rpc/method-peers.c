@@ -39,10 +39,7 @@ static int answer_list(struct call *call, struct error *err)
 
 	out = call_result(call);
 	(void)buffer_append_text(out, "{\"peers\":");
-	if (query[0])
-		(void)peerbook_write(book, query, out);
-	else
-		(void)buffer_append(out, buffer_at(&book->json), buffer_len(&book->json));
+	(void)peerbook_write(book, query[0] ? query : NULL, out);
 	status_write_fetched_at(out, book->fetched, book->fetched_wall_ms);
 	(void)buffer_append_char(out, '}');
 	return 0;
@@ -85,6 +82,7 @@ static int peers_list(struct call *call, struct error *err)
 
 static int answer_peer(struct call *call, const struct peer *peer)
 {
+	const struct peerbook *book = workspace_peers(call->workspace);
 	int64_t left_ms = peer->direct_until_ms - loop_now_ms(call->hub->host.loop);
 	struct buffer *out = call_result(call);
 
@@ -92,7 +90,7 @@ static int answer_peer(struct call *call, const struct peer *peer)
 	writer_text(out, "id", peer->id);
 	writer_text(out, "name", peer->name);
 	writer_text(out, "url", peer->direct_url);
-	writer_text(out, "route", peer->direct_url ? "direct" : "proxy");
+	writer_text(out, "route", peerbook_calls_direct(book, peer) ? "direct" : "proxy");
 	writer_time(out, "expires_at", wall_now_ms() + MAX(left_ms, (int64_t)0));
 	writer_close(out, '}');
 	return 0;
@@ -188,7 +186,8 @@ const struct method methods_peers[] = {
 		 { "query", FIELD_STRING, .help = "only those whose name, role or id holds this" },
 		 { "refresh", FIELD_BOOLEAN, .help = "ask the platform now" }),
 	  FIELDS({ "peers", FIELD_OBJECTS,
-		   .help = "id, name, role, tier, status, url, parent_id, active_tasks, agent_card" },
+		   .help = "id, name, role, tier, status, url, parent_id, active_tasks, agent_card, "
+			   "route, breaker" },
 		 { "fetched_at", FIELD_TIME, .help = "when the platform said so" }) },
 	{ "peers.discover", POLICY_READ, peers_discover, "find out where a peer can be called",
 	  FIELDS(FIELD_THE_WORKSPACE, THE_PEER,

@@ -304,7 +304,15 @@ struct peer *peerbook_find(struct peerbook *book, const char *id_or_name, struct
 
 int peerbook_write(const struct peerbook *book, const char *query, struct buffer *out)
 {
+	if (!query)
+		return buffer_append(out, buffer_at(&book->json), buffer_len(&book->json));
+
 	return buffer_printf(out, "[\"%s\"]", query);
+}
+
+bool peerbook_calls_direct(const struct peerbook *book, const struct peer *peer)
+{
+	return peer->direct_url;
 }
 
 bool peer_is_discovered(const struct peerbook *book, const struct peer *peer)

@@ -21,11 +21,13 @@
 #define JSON_A                                                                             \
 	"{\"id\":\"" PEER_A "\",\"name\":\"alpha\",\"role\":\"Researcher\",\"tier\":3,"    \
 	"\"status\":\"online\",\"url\":\"http://192.0.32.10:9\",\"parent_id\":\"" ID "\"," \
-	"\"active_tasks\":2,\"agent_card\":{\"name\":\"a<b\",\"n\":[1,2.5]}}"
+	"\"active_tasks\":2,\"agent_card\":{\"name\":\"a<b\",\"n\":[1,2.5]},"              \
+	"\"route\":\"direct\",\"breaker\":\"closed\"}"
 #define JSON_B                                                                      \
 	"{\"id\":\"" PEER_B "\",\"name\":\"beta\",\"role\":null,\"tier\":1,"        \
 	"\"status\":\"paused\",\"url\":\"\",\"parent_id\":null,\"active_tasks\":0," \
-	"\"agent_card\":null}"
+	"\"agent_card\":null" BY_PROXY "}"
+#define BY_PROXY ",\"route\":\"proxy\",\"breaker\":\"closed\""
 
 static struct peerbook *book_of(struct fixture *fixture)
 {
@@ -122,7 +124,7 @@ TEST(rows_that_name_no_workspace_are_left_out)
 	check_list(&fixture, NULL,
 		   "[{\"id\":\"" PEER_A "\",\"name\":null,\"role\":null,\"tier\":0,"
 		   "\"status\":null,\"url\":null,\"parent_id\":null,\"active_tasks\":0,"
-		   "\"agent_card\":null}]");
+		   "\"agent_card\":null" BY_PROXY "}]");
 	fixture_fini(&fixture);
 }
 
@@ -423,6 +425,6 @@ TEST(names_from_outside_are_written_as_json)
 	check_list(&fixture, "q\"",
 		   "[{\"id\":\"" PEER_A "\",\"name\":\"q\\\"\\u0001\\n<\",\"role\":null,"
 		   "\"tier\":0,\"status\":null,\"url\":null,\"parent_id\":null,"
-		   "\"active_tasks\":0,\"agent_card\":null}]");
+		   "\"active_tasks\":0,\"agent_card\":null" BY_PROXY "}]");
 	fixture_fini(&fixture);
 }

@@ -3,7 +3,8 @@
 
 /*
  * The daemon as its own files see it: daemon.c builds and ends it,
- * daemon-events.c is what its agent talks to.
+ * daemon-events.c is what its agent talks to, daemon-store.c looks after what is
+ * on disk.
  */
 
 #include <stdbool.h>
@@ -44,3 +45,8 @@ extern const struct agent_events daemon_events;
 
 /* In order; the second time at once. status: what the process ends with. */
 void daemon_stop(struct daemon *daemon, int status, const char *why);
+
+/* Gives the agent its store; not for a single round, which begins nothing to be remembered. */
+int daemon_open_store(struct daemon *daemon, struct error *err);
+/* For the watchdog: a disk that hangs is a reason not to be fed. */
+bool daemon_is_well(void *data);

@@ -16,7 +16,6 @@
 #include <sys/stat.h>
 
 #include "agent/agent.h"
-#include "agent/journal.h"
 #include "agent/messages.h"
 #include "base/fd.h"
 #include "base/json.h"
@@ -321,7 +320,7 @@ static void daemon_start_watching(struct daemon *daemon)
 	loop_signal_start(&daemon->sigint, &daemon->loop, SIGINT, daemon_on_sigint);
 	loop_signal_start(&daemon->sighup, &daemon->loop, SIGHUP, daemon_on_sighup);
 	wake_start(&daemon->wake, &daemon->loop, daemon_on_wake);
-	watchdog_start(&daemon->watchdog, &daemon->loop, NULL, NULL);
+	watchdog_start(&daemon->watchdog, &daemon->loop, daemon_is_well, daemon);
 }
 
 static void daemon_stop_watching(struct daemon *daemon)
@@ -331,20 +330,6 @@ static void daemon_stop_watching(struct daemon *daemon)
 	loop_signal_stop(&daemon->sighup);
 	loop_signal_stop(&daemon->sigint);
 	loop_signal_stop(&daemon->sigterm);
-}
-
-/* A single round begins nothing that would have to be remembered. */
-static int daemon_open_store(struct daemon *daemon, struct error *err)
-{
-	int r;
-
-	r = store_new(&daemon->loop, daemon->state.fd, daemon->config->daemon.state_dir,
-		      journal_migrations, &daemon->store, err);
-	if (r < 0)
-		return r;
-
-	daemon->agent->context.store = daemon->store;
-	return store_start(daemon->store, err);
 }
 
 static int daemon_open(struct daemon *daemon, struct error *err)
@@ -366,10 +351,8 @@ static int daemon_open(struct daemon *daemon, struct error *err)
 
 	if (!daemon->once) {
 		r = daemon_open_store(daemon, err);
-		if (r < 0)
-			return r;
-
-		r = daemon_open_server(daemon, err);
+		if (r == 0)
+			r = daemon_open_server(daemon, err);
 		if (r < 0)
 			return r;
 	}

@@ -7,6 +7,7 @@
 
 #include "agent/agent.h"
 #include "base/secret.h"
+#include "io/store.h"
 
 static void sample(struct buffer *out, const char *family, enum metric_type type,
 		   const struct workspace *workspace, const char *label, const char *value,
@@ -183,6 +184,8 @@ void agent_write_metrics(const struct agent *agent, struct buffer *out)
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
 		write_number(agent, &numbers[i], out);
 	write_latency(agent, out);
+	if (agent->context.store)
+		store_write_metrics(agent->context.store, out);
 
 	metrics_family(out, "molecule_secret_memory_bytes", METRIC_GAUGE, "bytes",
 		       "Locked memory for tokens and secrets.");

@@ -165,6 +165,7 @@ void store_free(struct store *store)
 		return;
 
 	store->closed = true;
+	store->events = NULL;
 	if (store->has_thread) {
 		bool ended = store_wait_for_end(store);
 

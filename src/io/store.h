@@ -83,9 +83,9 @@ struct store_events {
 int store_new(struct loop *loop, int state_dirfd, const char *path, const char *const *migrations,
 	      struct store **ret, struct error *err);
 /*
- * Finishes what is queued, with all callbacks; nothing can be submitted any more.
- * A disk that does not answer within STORE_STOP_MS is left to itself, with the
- * jobs that wait for it. Not from a callback.
+ * Finishes what is queued, with its callbacks but no events; nothing can be
+ * submitted any more. A disk that does not answer within STORE_STOP_MS is left to
+ * itself, with the jobs that wait for it. Not from a callback.
  */
 void store_free(struct store *store);
 

@@ -128,3 +128,42 @@ TEST(one_may_free_itself)
 	waiters_call(&waiters, NULL);
 	CHECK(list_empty(&waiters));
 }
+
+static void on_left(void *data)
+{
+	++*(int *)data;
+}
+
+TEST(who_asked_hears_that_a_waiter_has_left)
+{
+	struct guest guests[2];
+	struct list waiters;
+	int left = 0;
+
+	seat(&waiters, guests, 2);
+	waiter_watch(&guests[0].waiter, on_left, &left);
+	waiter_cancel(&guests[1].waiter);
+	CHECK_INT(left, 0);
+	waiter_cancel(&guests[0].waiter);
+	CHECK_INT(left, 1);
+	waiter_cancel(&guests[0].waiter);
+	CHECK_INT(left, 1);
+	CHECK_INT(guests[0].called, 0);
+}
+
+TEST(nobody_hears_of_one_who_leaves_when_it_is_over)
+{
+	struct guest guests[2];
+	struct list waiters;
+	int left = 0;
+
+	seat(&waiters, guests, 2);
+	waiter_watch(&guests[0].waiter, on_left, &left);
+	waiter_watch(&guests[1].waiter, on_left, &left);
+	guests[0].cancels = &guests[1].waiter;
+	waiters_call(&waiters, NULL);
+	waiter_cancel(&guests[0].waiter);
+	CHECK_INT(guests[0].called, 1);
+	CHECK_INT(guests[1].called, 0);
+	CHECK_INT(left, 0);
+}

@@ -18,23 +18,17 @@ static int64_t heartbeat_interval(const struct heartbeat *heartbeat)
 	return heartbeat->member->settings->heartbeat_interval_ms;
 }
 
-static void heartbeat_arm(struct heartbeat *heartbeat)
+/* The next point of the grid after now. */
+static void heartbeat_plan(struct heartbeat *heartbeat)
 {
 	int64_t now_ms = loop_now_ms(heartbeat->member->context->loop);
-
-	timer_start(&heartbeat->timer, MAX(heartbeat->due_ms - now_ms, (int64_t)0));
-}
-
-/* The next point of the grid after now. */
-static int64_t heartbeat_next(const struct heartbeat *heartbeat, int64_t now_ms)
-{
 	int64_t interval = heartbeat_interval(heartbeat);
 	int64_t phase_ms = (int64_t)(((uint64_t)heartbeat->phase * (uint64_t)interval) >> 32);
 	int64_t into = (now_ms - phase_ms) % interval;
 
 	if (into < 0)
 		into += interval;
-	return now_ms + interval - into;
+	agenda_plan(heartbeat->member->agenda, AGENDA_BEAT, interval - into);
 }
 
 static void heartbeat_record(struct heartbeat *heartbeat, const struct platform_reply *reply)
@@ -98,36 +92,6 @@ static void heartbeat_send(struct heartbeat *heartbeat)
 		heartbeat_fail(heartbeat, &err);
 }
 
-static void heartbeat_on_timer(struct timer *timer)
-{
-	struct heartbeat *heartbeat = container_of(timer, struct heartbeat, timer);
-	int64_t now_ms = loop_now_ms(heartbeat->member->context->loop);
-	bool overdue = platform_call_is_running(&heartbeat->call);
-	struct platform_reply silence = { .verdict = PLATFORM_DOWN, .body = "" };
-
-	if (now_ms - heartbeat->due_ms > LATE_MS)
-		heartbeat->late++;
-	heartbeat->due_ms = heartbeat_next(heartbeat, now_ms);
-	heartbeat_arm(heartbeat);
-
-	if (!overdue) {
-		if (now_ms >= heartbeat->hold_until_ms)
-			heartbeat_send(heartbeat);
-		return;
-	}
-
-	platform_call_stop(&heartbeat->call);
-	(void)error_set(
-		&silence.err, ERROR_UNAVAILABLE, 0,
-		"cannot send the heartbeat of %s: the last one got no answer until this one "
-		"was due",
-		heartbeat->member->settings->name);
-	heartbeat_record(heartbeat, &silence);
-	heartbeat_send(heartbeat);
-	heartbeat->on_reply(heartbeat, &silence);
-	/* Careful: the heartbeat may be gone. */
-}
-
 /* FNV-1a: what must be stable and spread need not be secret. */
 static uint64_t mix(uint64_t hash, const char *text)
 {
@@ -147,7 +111,6 @@ void heartbeat_init(struct heartbeat *heartbeat, const struct membership *member
 	/* The low bits of a product are the poorest: take the high ones. */
 	heartbeat->phase = (uint32_t)(hash >> 32);
 	heartbeat->born_ms = loop_now_ms(member->context->loop);
-	timer_init(&heartbeat->timer, member->context->loop, heartbeat_on_timer);
 	platform_call_init(&heartbeat->call, heartbeat_on_done);
 }
 
@@ -157,14 +120,6 @@ void heartbeat_fini(struct heartbeat *heartbeat)
 	error_keep(&heartbeat->last_error, NULL);
 }
 
-static void heartbeat_schedule(struct heartbeat *heartbeat)
-{
-	int64_t now_ms = loop_now_ms(heartbeat->member->context->loop);
-
-	heartbeat->due_ms = heartbeat_next(heartbeat, now_ms);
-	heartbeat_arm(heartbeat);
-}
-
 void heartbeat_start(struct heartbeat *heartbeat)
 {
 	if (heartbeat->running)
@@ -172,7 +127,7 @@ void heartbeat_start(struct heartbeat *heartbeat)
 
 	heartbeat->running = true;
 	heartbeat->hold_until_ms = 0;
-	heartbeat_schedule(heartbeat);
+	heartbeat_plan(heartbeat);
 }
 
 void heartbeat_recall(struct heartbeat *heartbeat)
@@ -180,16 +135,44 @@ void heartbeat_recall(struct heartbeat *heartbeat)
 	platform_call_stop(&heartbeat->call);
 }
 
+void heartbeat_due(struct heartbeat *heartbeat, int64_t due_ms)
+{
+	int64_t now_ms = loop_now_ms(heartbeat->member->context->loop);
+	bool overdue = platform_call_is_running(&heartbeat->call);
+	struct platform_reply silence = { .verdict = PLATFORM_DOWN, .body = "" };
+
+	if (now_ms - due_ms > LATE_MS)
+		heartbeat->late++;
+	heartbeat_plan(heartbeat);
+
+	if (!overdue) {
+		if (now_ms >= heartbeat->hold_until_ms)
+			heartbeat_send(heartbeat);
+		return;
+	}
+
+	platform_call_stop(&heartbeat->call);
+	(void)error_set(
+		&silence.err, ERROR_UNAVAILABLE, 0,
+		"cannot send the heartbeat of %s: the last one got no answer until this one "
+		"was due",
+		heartbeat->member->settings->name);
+	heartbeat_record(heartbeat, &silence);
+	heartbeat_send(heartbeat);
+	heartbeat->on_reply(heartbeat, &silence);
+	/* Careful: the heartbeat may be gone. */
+}
+
 void heartbeat_adjust(struct heartbeat *heartbeat)
 {
 	if (heartbeat->running)
-		heartbeat_schedule(heartbeat);
+		heartbeat_plan(heartbeat);
 }
 
 void heartbeat_stop(struct heartbeat *heartbeat)
 {
 	heartbeat->running = false;
-	timer_stop(&heartbeat->timer);
+	agenda_drop(heartbeat->member->agenda, AGENDA_BEAT);
 	platform_call_stop(&heartbeat->call);
 }
 

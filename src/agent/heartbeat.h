@@ -26,11 +26,9 @@ struct heartbeat {
 	const struct membership *member; /* borrowed */
 	const struct reporter *reporter; /* borrowed: what a beat says */
 	int64_t born_ms;                 /* monotonic: uptime counts from here */
-	struct timer timer;
 	struct platform_call call;
 	bool running;
 	uint32_t phase;        /* of 2^32 to the interval */
-	int64_t due_ms;        /* monotonic: when the next beat is due */
 	int64_t hold_until_ms; /* monotonic: beats that fall before it are left out */
 	int64_t last_ok_ms;    /* monotonic; 0: never */
 	int64_t last_ok_wall_ms;
@@ -48,6 +46,8 @@ void heartbeat_fini(struct heartbeat *heartbeat);
 void heartbeat_start(struct heartbeat *heartbeat);
 /* Nobody is to hear of the beat that is out any more. */
 void heartbeat_recall(struct heartbeat *heartbeat);
+/* The agenda says that one is due, and since when. */
+void heartbeat_due(struct heartbeat *heartbeat, int64_t due_ms);
 /* The interval has changed; a beat that is out stays out. */
 void heartbeat_adjust(struct heartbeat *heartbeat);
 void heartbeat_stop(struct heartbeat *heartbeat);

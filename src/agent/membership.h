@@ -6,6 +6,7 @@
  * how it is. The parts know no workspace; their news goes up through callbacks.
  */
 
+#include "agent/agenda.h"
 #include "agent/context.h"
 #include "agent/lifecycle.h"
 #include "agent/settings.h"
@@ -19,6 +20,7 @@ extern const struct backoff_policy polling_backoff;
 
 struct membership {
 	struct agent_context *context;
+	struct agenda *agenda;
 	struct platform *platform;
 	const struct workspace_settings *settings;
 	const struct token *token;

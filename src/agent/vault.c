@@ -38,7 +38,7 @@ static void vault_arm(struct vault *vault, bool good)
 			    backoff_failed(&vault->backoff, &polling_backoff, random_u32()));
 
 	if (vault->refreshing && interval)
-		timer_start(&vault->refresh, delay);
+		agenda_plan(vault->member->agenda, AGENDA_RENEW, delay);
 }
 
 static void vault_warn(struct vault *vault)
@@ -148,30 +148,11 @@ static void vault_request(struct vault *vault, enum platform_class class)
 		vault_fail(vault, &err);
 }
 
-static void vault_on_refresh(struct timer *timer)
-{
-	struct vault *vault = container_of(timer, struct vault, refresh);
-
-	if (!platform_call_is_running(&vault->call))
-		vault_request(vault, PLATFORM_BACKGROUND);
-}
-
-/* From a turn of its own: a waiter is never called from inside the function it was handed to. */
-static void vault_on_fetch_soon(struct loop_work *work)
-{
-	struct vault *vault = container_of(work, struct vault, fetch_soon);
-
-	if (!platform_call_is_running(&vault->call) && !list_empty(&vault->waiters))
-		vault_request(vault, PLATFORM_FOREGROUND);
-}
-
 void vault_init(struct vault *vault, const struct membership *member,
 		const struct vault_events *events)
 {
 	*vault = (struct vault){ .member = member, .events = events };
 	list_init(&vault->waiters);
-	timer_init(&vault->refresh, member->context->loop, vault_on_refresh);
-	loop_work_init(&vault->fetch_soon, vault_on_fetch_soon);
 	platform_call_init(&vault->call, vault_on_reply);
 }
 
@@ -187,13 +168,25 @@ void vault_start(struct vault *vault)
 		return;
 
 	vault->refreshing = true;
-	timer_start(&vault->refresh, 0);
+	agenda_plan(vault->member->agenda, AGENDA_RENEW, 0);
+}
+
+void vault_renew_due(struct vault *vault)
+{
+	if (!platform_call_is_running(&vault->call))
+		vault_request(vault, PLATFORM_BACKGROUND);
+}
+
+void vault_fetch_due(struct vault *vault)
+{
+	if (!platform_call_is_running(&vault->call) && !list_empty(&vault->waiters))
+		vault_request(vault, PLATFORM_FOREGROUND);
 }
 
 void vault_adjust(struct vault *vault)
 {
 	if (vault->refreshing)
-		timer_start(&vault->refresh, 0);
+		agenda_plan(vault->member->agenda, AGENDA_RENEW, 0);
 }
 
 void vault_stop(struct vault *vault)
@@ -201,8 +194,8 @@ void vault_stop(struct vault *vault)
 	struct error err = { 0 };
 
 	vault->refreshing = false;
-	timer_stop(&vault->refresh);
-	loop_work_cancel(&vault->fetch_soon);
+	agenda_drop(vault->member->agenda, AGENDA_RENEW);
+	agenda_drop(vault->member->agenda, AGENDA_FETCH);
 	platform_call_stop(&vault->call);
 	if (list_empty(&vault->waiters))
 		return;
@@ -250,6 +243,7 @@ bool vault_is_stale(const struct vault *vault)
 void vault_fetch(struct vault *vault, struct waiter *waiter)
 {
 	list_append(&vault->waiters, &waiter->node);
+	/* From a turn of its own: a waiter is never called from inside what it was handed to. */
 	if (!platform_call_is_running(&vault->call))
-		loop_defer(vault->member->context->loop, &vault->fetch_soon);
+		agenda_plan(vault->member->agenda, AGENDA_FETCH, 0);
 }

@@ -44,8 +44,6 @@ struct vault {
 	struct error *last_error; /* owned; NULL: none */
 	struct platform_call call;
 	struct list waiters;
-	struct timer refresh;
-	struct loop_work fetch_soon;
 	struct backoff backoff;
 	uint32_t n_fetches, n_failures;
 };
@@ -56,6 +54,9 @@ void vault_fini(struct vault *vault);
 
 /* Background refreshing on (fetches at once when nothing was fetched yet), or off. */
 void vault_start(struct vault *vault);
+/* What the agenda says is due. */
+void vault_renew_due(struct vault *vault);
+void vault_fetch_due(struct vault *vault);
 /* The interval has changed; a fetch that is out stays out. */
 void vault_adjust(struct vault *vault);
 void vault_stop(struct vault *vault); /* waiters get unavailable */

@@ -55,7 +55,7 @@ static void join_end(struct workspace *workspace, enum lifecycle_event event,
 static void join_again(struct workspace *workspace)
 {
 	if (workspace_is_settled(workspace) && !workspace_is_joining(workspace) &&
-	    !workspace->next_attempt_ms)
+	    !agenda_has(&workspace->agenda, AGENDA_JOIN))
 		workspace_plan_join(workspace, MAX(backoff_failed(&workspace->join_backoff,
 								  &polling_backoff, random_u32()),
 						   workspace->settings.state_poll_interval_ms));
@@ -457,10 +457,26 @@ static int join_find_token(struct workspace *workspace, struct error *err)
 			  NULL, err);
 }
 
-void workspace_begin_join(struct workspace *workspace)
+void workspace_plan_join(struct workspace *workspace, int64_t after_ms)
+{
+	workspace_stop_join(workspace);
+	agenda_plan(&workspace->agenda, AGENDA_JOIN, after_ms);
+}
+
+void workspace_stop_join(struct workspace *workspace)
+{
+	agenda_drop(&workspace->agenda, AGENDA_JOIN);
+	platform_call_stop(&workspace->join_call);
+	workspace->step = WORKSPACE_RESTS;
+}
+
+void workspace_join_due(struct workspace *workspace)
 {
 	struct error err = { 0 };
 
+	/* Somebody may have put another token there in all that time. */
+	if (workspace->state == LIFECYCLE_AUTH_LOST)
+		workspace->token_reread = false;
 	workspace_stop_join(workspace);
 	workspace->registered_now = false;
 
@@ -475,33 +491,7 @@ void workspace_begin_join(struct workspace *workspace)
 		workspace_inquire(workspace);
 }
 
-void workspace_plan_join(struct workspace *workspace, int64_t after_ms)
-{
-	workspace_stop_join(workspace);
-	workspace->next_attempt_ms = loop_now_ms(workspace->context->loop) + after_ms;
-	timer_start(&workspace->join_timer, after_ms);
-}
-
-void workspace_stop_join(struct workspace *workspace)
-{
-	timer_stop(&workspace->join_timer);
-	platform_call_stop(&workspace->join_call);
-	workspace->next_attempt_ms = 0;
-	workspace->step = WORKSPACE_RESTS;
-}
-
-static void join_on_timer(struct timer *timer)
-{
-	struct workspace *workspace = container_of(timer, struct workspace, join_timer);
-
-	/* Somebody may have put another token there in all that time. */
-	if (workspace->state == LIFECYCLE_AUTH_LOST)
-		workspace->token_reread = false;
-	workspace_begin_join(workspace);
-}
-
 void workspace_join_init(struct workspace *workspace)
 {
-	timer_init(&workspace->join_timer, workspace->context->loop, join_on_timer);
 	platform_call_init(&workspace->join_call, join_on_reply);
 }

@@ -35,9 +35,10 @@ enum lifecycle_event workspace_read_status(const struct workspace *workspace,
 bool workspace_wants_register(const struct workspace *workspace, const char *status);
 
 void workspace_join_init(struct workspace *workspace);
-void workspace_begin_join(struct workspace *workspace);
 void workspace_plan_join(struct workspace *workspace, int64_t after_ms);
 void workspace_stop_join(struct workspace *workspace);
+/* The agenda says that it is time to begin. */
+void workspace_join_due(struct workspace *workspace);
 bool workspace_is_joining(const struct workspace *workspace);
 /* It has joined, and the platform takes its heartbeats. */
 bool workspace_is_settled(const struct workspace *workspace);

@@ -13,7 +13,7 @@ static void poll_arm(struct workspace *workspace, int64_t hold_ms)
 {
 	int64_t interval = workspace->settings.state_poll_interval_ms;
 
-	timer_start(&workspace->poll_timer, MAX(interval, hold_ms));
+	agenda_plan(&workspace->agenda, AGENDA_POLL, MAX(interval, hold_ms));
 }
 
 /* The platform wants a register, but not one a poll: as often as failures are retried. */
@@ -21,7 +21,8 @@ static void poll_bring_up(struct workspace *workspace, const char *status)
 {
 	bool beaten = workspace->heartbeat.last_ok_ms > workspace->state_since_ms;
 
-	if (beaten && !workspace->next_attempt_ms && workspace_wants_register(workspace, status))
+	if (beaten && !agenda_has(&workspace->agenda, AGENDA_JOIN) &&
+	    workspace_wants_register(workspace, status))
 		workspace_plan_join(workspace, backoff_failed(&workspace->join_backoff,
 							      &polling_backoff, random_u32()));
 }
@@ -82,7 +83,7 @@ void workspace_poll_now(struct workspace *workspace)
 	const struct workspace_settings *settings = &workspace->settings;
 	struct error err = { 0 };
 
-	timer_stop(&workspace->poll_timer);
+	agenda_drop(&workspace->agenda, AGENDA_POLL);
 	workspace->doubted = false;
 	if (state_get(&workspace->poll_call, workspace->platform, settings->id, settings->name,
 		      workspace->token.text, &err) == 0)
@@ -92,27 +93,22 @@ void workspace_poll_now(struct workspace *workspace)
 	workspace_refresh_settle(workspace, REFRESH_POLL, &err);
 }
 
-static void poll_on_timer(struct timer *timer)
-{
-	workspace_poll_now(container_of(timer, struct workspace, poll_timer));
-}
-
 /* The first poll falls somewhere in the interval, so that a fleet does not ask in step. */
 void workspace_watch(struct workspace *workspace)
 {
 	int64_t interval = workspace->settings.state_poll_interval_ms;
 
-	if (timer_is_running(&workspace->poll_timer) ||
+	if (agenda_has(&workspace->agenda, AGENDA_POLL) ||
 	    platform_call_is_running(&workspace->poll_call))
 		return;
 
-	timer_start(&workspace->poll_timer,
+	agenda_plan(&workspace->agenda, AGENDA_POLL,
 		    interval / 2 + (int64_t)(((uint64_t)interval * random_u32()) >> 33));
 }
 
 void workspace_unwatch(struct workspace *workspace)
 {
-	timer_stop(&workspace->poll_timer);
+	agenda_drop(&workspace->agenda, AGENDA_POLL);
 	platform_call_stop(&workspace->poll_call);
 	workspace->doubted = false;
 	workspace_refresh_settle(workspace, REFRESH_POLL, NULL);
@@ -144,7 +140,6 @@ static void beat_on_reply(struct heartbeat *heartbeat, const struct platform_rep
 
 void workspace_watch_init(struct workspace *workspace)
 {
-	timer_init(&workspace->poll_timer, workspace->context->loop, poll_on_timer);
 	platform_call_init(&workspace->poll_call, poll_on_reply);
 	heartbeat_init(&workspace->heartbeat, &workspace->membership, &workspace->reporter,
 		       beat_on_reply);
@@ -158,5 +153,5 @@ void workspace_doubt(struct workspace *workspace)
 		return;
 
 	workspace->doubted = true;
-	timer_start(&workspace->poll_timer, workspace_jitter(BACKOFF_FIRST_MS));
+	agenda_plan(&workspace->agenda, AGENDA_POLL, workspace_jitter(BACKOFF_FIRST_MS));
 }

@@ -288,7 +288,7 @@ void workspace_wake(struct workspace *workspace, bool slept)
 		workspace_plan_join(workspace, workspace_jitter(BACKOFF_FIRST_MS));
 		return;
 	case LIFECYCLE_PAUSED:
-		timer_start(&workspace->poll_timer, workspace_jitter(BACKOFF_FIRST_MS));
+		agenda_plan(&workspace->agenda, AGENDA_POLL, workspace_jitter(BACKOFF_FIRST_MS));
 		return;
 	case LIFECYCLE_JOINING:
 	case LIFECYCLE_UNREACHABLE:
@@ -306,10 +306,10 @@ void workspace_wake(struct workspace *workspace, bool slept)
 
 int64_t workspace_next_attempt_wall_ms(const struct workspace *workspace)
 {
-	if (!workspace->next_attempt_ms)
+	if (!agenda_has(&workspace->agenda, AGENDA_JOIN))
 		return 0;
 
-	return wall_now_ms() + workspace->next_attempt_ms - loop_now_ms(workspace->context->loop);
+	return wall_now_ms() + agenda_left_ms(&workspace->agenda, AGENDA_JOIN);
 }
 
 void workspace_report_changed(struct workspace *workspace)
@@ -341,7 +341,7 @@ static void workspace_restart_timers(struct workspace *workspace)
 {
 	heartbeat_adjust(&workspace->heartbeat);
 	vault_adjust(&workspace->vault);
-	if (timer_is_running(&workspace->poll_timer)) {
+	if (agenda_has(&workspace->agenda, AGENDA_POLL)) {
 		workspace_unwatch(workspace);
 		workspace_watch(workspace);
 	}
@@ -411,16 +411,41 @@ struct peerbook *workspace_peerbook(struct workspace *workspace, struct error *e
 	return workspace->peerbook;
 }
 
+static void workspace_on_due(struct agenda *agenda, enum agenda_item item, int64_t due_ms)
+{
+	struct workspace *workspace = container_of(agenda, struct workspace, agenda);
+
+	switch (item) {
+	case AGENDA_BEAT:
+		heartbeat_due(&workspace->heartbeat, due_ms);
+		return;
+	case AGENDA_POLL:
+		workspace_poll_now(workspace);
+		return;
+	case AGENDA_JOIN:
+		workspace_join_due(workspace);
+		return;
+	case AGENDA_RENEW:
+		vault_renew_due(&workspace->vault);
+		return;
+	case AGENDA_FETCH:
+		vault_fetch_due(&workspace->vault);
+		return;
+	}
+}
+
 static void workspace_init(struct workspace *workspace)
 {
 	workspace->membership = (struct membership){
 		.context = workspace->context,
+		.agenda = &workspace->agenda,
 		.platform = workspace->platform,
 		.settings = &workspace->settings,
 		.token = &workspace->token,
 		.state = &workspace->state,
 	};
 	list_init(&workspace->node);
+	agenda_init(&workspace->agenda, workspace->context->loop, workspace_on_due);
 	workspace_join_init(workspace);
 	workspace_watch_init(workspace);
 	vault_init(&workspace->vault, &workspace->membership, &vault_events);
@@ -469,6 +494,7 @@ void workspace_free(struct workspace *workspace)
 	heartbeat_fini(&workspace->heartbeat);
 	vault_fini(&workspace->vault);
 	peerbook_free(workspace->peerbook);
+	agenda_fini(&workspace->agenda);
 	workspace_save_token(workspace);
 	token_fini(&workspace->token);
 	error_keep(&workspace->last_error, NULL);

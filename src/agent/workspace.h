@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/agenda.h"
 #include "agent/context.h"
 #include "agent/heartbeat.h"
 #include "agent/lifecycle.h"
@@ -53,6 +54,7 @@ struct workspace {
 	struct agent_context *context; /* borrowed */
 	struct platform *platform;     /* borrowed */
 	struct workspace_settings settings;
+	struct agenda agenda;
 	struct membership membership; /* lent to the parts below */
 
 	bool started;
@@ -74,8 +76,6 @@ struct workspace {
 	enum workspace_step step;
 	struct platform_call join_call; /* the joining sequence, and the inquiry */
 	struct platform_call poll_call; /* the state poll */
-	struct timer join_timer, poll_timer;
-	int64_t next_attempt_ms; /* monotonic; 0: none planned */
 	struct backoff join_backoff, poll_backoff;
 	bool doubted;        /* a poll is due soon, out of order */
 	bool token_reread;   /* since the last good answer */

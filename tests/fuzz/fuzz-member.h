@@ -22,13 +22,17 @@ static inline const struct membership *fuzz_member(void)
 	static struct agent_context context = { .loop = &loop, .events = &events };
 	static struct workspace_settings settings = { .name = "laptop", .url_cache_ttl_ms = 1000 };
 	static const struct token token;
-	static const struct membership member = {
-		.context = &context, .settings = &settings, .token = &token, .state = &state
-	};
+	static struct agenda agenda;
+	static const struct membership member = { .context = &context,
+						  .agenda = &agenda,
+						  .settings = &settings,
+						  .token = &token,
+						  .state = &state };
 
 	if (!loop.ev) {
 		REQUIRE(loop_init(&loop) == 0);
 		list_init(&context.warnings);
+		agenda_init(&agenda, &loop, NULL);
 	}
 	return &member;
 }

@@ -151,8 +151,8 @@ TEST(new_intervals_begin_at_once)
 	fixture.settings.state_poll_interval_ms = 1000;
 	settings = (struct agent_settings){ .workspaces = &fixture.settings, .n_workspaces = 1 };
 	CHECK_INT(agent_apply(fixture.agent, &settings, NULL, NULL), 0);
-	CHECK((double)timer_left_ms(&fixture.workspace->heartbeat.timer) / 1e3 <= 1.1);
-	CHECK((double)timer_left_ms(&fixture.workspace->poll_timer) / 1e3 <= 1.1);
+	CHECK((double)agenda_left_ms(&fixture.workspace->agenda, AGENDA_BEAT) / 1e3 <= 1.1);
+	CHECK((double)agenda_left_ms(&fixture.workspace->agenda, AGENDA_POLL) / 1e3 <= 1.1);
 	CHECK_INT(fixture.workspace->state, LIFECYCLE_ONLINE);
 	fixture_fini(&fixture);
 }

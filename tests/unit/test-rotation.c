@@ -235,7 +235,7 @@ TEST(a_token_that_is_given_ends_a_lost_one)
 	struct wish wish;
 
 	begin(&fixture, &wish);
-	fixture_expire(&fixture, &fixture.workspace->poll_timer);
+	fixture_expire(&fixture, AGENDA_POLL);
 	fixture_answer(&fixture, GET_STATE, 401, INVALID_TOKEN);
 	/* The one on disk is the first, and so is the one in use. */
 	fixture_answer(&fixture, GET_OBJECT, 200, OBJECT("online"));

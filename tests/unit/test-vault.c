@@ -14,7 +14,7 @@ static struct vault *vault_of(struct fixture *fixture)
 /* The background refresh, now, with this answer. */
 static void refresh(struct fixture *fixture, int status, const char *body)
 {
-	fixture_expire(fixture, &vault_of(fixture)->refresh);
+	fixture_expire(fixture, AGENDA_RENEW);
 	fixture_answer(fixture, GET_SECRETS, status, body);
 }
 
@@ -180,8 +180,8 @@ TEST(a_failure_is_tried_again_and_never_sooner_than_a_success)
 
 	begin(&fixture);
 	refresh(&fixture, 503, "");
-	CHECK(timer_is_running(&vault_of(&fixture)->refresh));
-	CHECK((double)timer_left_ms(&vault_of(&fixture)->refresh) / 1e3 >
+	CHECK(agenda_has(&fixture.workspace->agenda, AGENDA_RENEW));
+	CHECK((double)agenda_left_ms(&fixture.workspace->agenda, AGENDA_RENEW) / 1e3 >
 	      (double)INT32_MAX / 1e3 - 60);
 	fixture_fini(&fixture);
 }
@@ -329,9 +329,9 @@ TEST(a_refusal_makes_the_workspace_ask_about_itself)
 	struct fixture fixture;
 
 	begin(&fixture);
-	timer_stop(&fixture.workspace->poll_timer);
+	agenda_drop(&fixture.workspace->agenda, AGENDA_POLL);
 	refresh(&fixture, 401, INVALID_TOKEN);
-	CHECK(timer_is_running(&fixture.workspace->poll_timer));
+	CHECK(agenda_has(&fixture.workspace->agenda, AGENDA_POLL));
 	CHECK_INT(fixture.workspace->state, LIFECYCLE_ONLINE);
 	fixture_fini(&fixture);
 }
@@ -341,9 +341,9 @@ TEST(an_outage_does_not)
 	struct fixture fixture;
 
 	begin(&fixture);
-	timer_stop(&fixture.workspace->poll_timer);
+	agenda_drop(&fixture.workspace->agenda, AGENDA_POLL);
 	refresh(&fixture, 503, "");
-	CHECK(!timer_is_running(&fixture.workspace->poll_timer));
+	CHECK(!agenda_has(&fixture.workspace->agenda, AGENDA_POLL));
 	fixture_fini(&fixture);
 }
 
@@ -356,7 +356,7 @@ TEST(without_refreshing_they_are_fetched_once_and_on_demand)
 	fixture.settings.secrets_refresh_interval_ms = 0;
 	fixture_begin_online(&fixture);
 	CHECK_INT(vault_of(&fixture)->n_fetches, 1);
-	CHECK(!timer_is_running(&vault_of(&fixture)->refresh));
+	CHECK(!agenda_has(&fixture.workspace->agenda, AGENDA_RENEW));
 
 	wish_init(&wish);
 	vault_fetch(vault_of(&fixture), &wish.waiter);
@@ -378,6 +378,6 @@ TEST(a_request_that_cannot_be_sent_is_a_failure_and_tried_again)
 	fixture_settle(&fixture);
 	CHECK_INT(wish.called, 1);
 	CHECK_INT(wish.err.kind, ERROR_INTERNAL);
-	CHECK(timer_is_running(&vault_of(&fixture)->refresh));
+	CHECK(agenda_has(&fixture.workspace->agenda, AGENDA_RENEW));
 	fixture_fini(&fixture);
 }

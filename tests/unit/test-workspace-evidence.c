@@ -58,10 +58,10 @@ TEST(a_refused_token_leads_to_a_question)
 	CHECK_INT(state_of(&fixture), LIFECYCLE_AUTH_LOST);
 	/* A 401 is no proof that it is dead. */
 	CHECK_TEXT(file_line(TOKEN_FILE_NAME), "token-of-old");
-	CHECK(fixture.workspace->next_attempt_ms > 0);
+	CHECK(agenda_has(&fixture.workspace->agenda, AGENDA_JOIN));
 	fixture_expect_quiet(&fixture);
 
-	fixture_expire(&fixture, &fixture.workspace->join_timer);
+	fixture_expire(&fixture, AGENDA_JOIN);
 	fixture_answer(&fixture, GET_STATE, 200, STATE("online"));
 	fixture_answer(&fixture, POST_BEAT, 200, "{}");
 	end_online(&fixture);
@@ -97,7 +97,7 @@ TEST(deletion_is_believed_of_those_who_can_know)
 		fixture_answer(&fixture, GET_OBJECT, answers[i].status, answers[i].body);
 		CHECK_INT(state_of(&fixture), answers[i].state);
 		fixture_expect_quiet(&fixture);
-		CHECK((fixture.workspace->next_attempt_ms > 0) ==
+		CHECK((agenda_has(&fixture.workspace->agenda, AGENDA_JOIN)) ==
 		      (answers[i].state != LIFECYCLE_REMOVED));
 		CHECK_TEXT(file_line(TOKEN_FILE_NAME), "token-of-old");
 		fixture_fini(&fixture);
@@ -147,7 +147,7 @@ TEST(a_state_called_removed_is_a_deletion)
 
 	fixture_init(&fixture);
 	fixture_begin_online(&fixture);
-	fixture_expire(&fixture, &fixture.workspace->poll_timer);
+	fixture_expire(&fixture, AGENDA_POLL);
 	fixture_answer(&fixture, GET_STATE, 200, STATE("removed"));
 	CHECK_INT(state_of(&fixture), LIFECYCLE_REMOVED);
 	fixture_fini(&fixture);
@@ -190,7 +190,7 @@ TEST(an_answer_from_elsewhere_is_misrouted_and_mended_by_an_answer)
 		CHECK(strstr(fixture.workspace->last_error->text, strays[i].says));
 		CHECK(agent_has_warnings(&fixture.agent->context));
 
-		fixture_expire(&fixture, &fixture.workspace->join_timer);
+		fixture_expire(&fixture, AGENDA_JOIN);
 		fixture_answer(&fixture, GET_STATE, 200, STATE("online"));
 		fixture_answer(&fixture, POST_BEAT, 200, "{}");
 		end_online(&fixture);
@@ -210,15 +210,15 @@ TEST(three_failures_in_a_row_are_an_outage)
 	begin_with_token(&fixture);
 	fixture_fail(&fixture, GET_STATE);
 	CHECK_INT(state_of(&fixture), LIFECYCLE_JOINING);
-	fixture_expire(&fixture, &fixture.workspace->join_timer);
+	fixture_expire(&fixture, AGENDA_JOIN);
 	fixture_answer(&fixture, GET_STATE, 500, "");
 	CHECK_INT(state_of(&fixture), LIFECYCLE_JOINING);
-	fixture_expire(&fixture, &fixture.workspace->join_timer);
+	fixture_expire(&fixture, AGENDA_JOIN);
 	fixture_answer(&fixture, GET_STATE, 200, "{\"status\":7}");
 	CHECK_INT(state_of(&fixture), LIFECYCLE_UNREACHABLE);
-	CHECK(fixture.workspace->next_attempt_ms > 0);
+	CHECK(agenda_has(&fixture.workspace->agenda, AGENDA_JOIN));
 
-	fixture_expire(&fixture, &fixture.workspace->join_timer);
+	fixture_expire(&fixture, AGENDA_JOIN);
 	fixture_answer(&fixture, GET_STATE, 200, STATE("offline"));
 	fixture_answer(&fixture, POST_BEAT, 200, "{}");
 	end_online(&fixture);
@@ -234,14 +234,14 @@ TEST(to_be_asked_for_fewer_requests_is_no_outage)
 	for (int i = 0; i < 5; i++) {
 		fixture_answer(&fixture, GET_STATE, 429, "{}");
 		CHECK_INT(state_of(&fixture), LIFECYCLE_JOINING);
-		CHECK(fixture.workspace->next_attempt_ms > 0);
-		fixture_expire(&fixture, &fixture.workspace->join_timer);
+		CHECK(agenda_has(&fixture.workspace->agenda, AGENDA_JOIN));
+		fixture_expire(&fixture, AGENDA_JOIN);
 	}
 	fixture_answer(&fixture, GET_STATE, 401, INVALID_TOKEN);
 	for (int i = 0; i < 5; i++) {
 		fixture_answer(&fixture, GET_OBJECT, 429, "{}");
 		CHECK_INT(fixture.workspace->failures, 0);
-		fixture_expire(&fixture, &fixture.workspace->join_timer);
+		fixture_expire(&fixture, AGENDA_JOIN);
 		fixture_answer(&fixture, GET_STATE, 401, INVALID_TOKEN);
 	}
 	fixture_fini(&fixture);

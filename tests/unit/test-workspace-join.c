@@ -65,9 +65,9 @@ TEST(with_a_token_it_asks_then_beats_then_asks_again)
 	CHECK_TEXT(fixture.path, "online");
 	CHECK_TEXT(fixture.workspace->platform_status, "online");
 	CHECK_INT(fixture.workspace->n_registers, 0);
-	CHECK(timer_is_running(&fixture.workspace->poll_timer));
-	CHECK(timer_is_running(&fixture.workspace->heartbeat.timer));
-	CHECK(timer_is_running(&fixture.workspace->vault.refresh));
+	CHECK(agenda_has(&fixture.workspace->agenda, AGENDA_POLL));
+	CHECK(agenda_has(&fixture.workspace->agenda, AGENDA_BEAT));
+	CHECK(agenda_has(&fixture.workspace->agenda, AGENDA_RENEW));
 	fixture_fini(&fixture);
 }
 
@@ -129,9 +129,9 @@ TEST(a_paused_workspace_is_neither_beaten_nor_registered)
 	fixture_expect_quiet(&fixture);
 	CHECK_INT(fixture.workspace->n_registers, 0);
 	CHECK_INT(fixture.workspace->heartbeat.sent, 0);
-	CHECK(!timer_is_running(&fixture.workspace->heartbeat.timer));
-	CHECK(!timer_is_running(&fixture.workspace->vault.refresh));
-	CHECK(timer_is_running(&fixture.workspace->poll_timer));
+	CHECK(!agenda_has(&fixture.workspace->agenda, AGENDA_BEAT));
+	CHECK(!agenda_has(&fixture.workspace->agenda, AGENDA_RENEW));
+	CHECK(agenda_has(&fixture.workspace->agenda, AGENDA_POLL));
 	fixture_fini(&fixture);
 }
 
@@ -143,10 +143,10 @@ TEST(a_paused_workspace_without_a_token_is_not_registered_either)
 	fixture_answer(&fixture, GET_OBJECT, 200, OBJECT("paused"));
 	CHECK_INT(state_of(&fixture), LIFECYCLE_AUTH_LOST);
 	fixture_expect_quiet(&fixture);
-	CHECK(fixture.workspace->next_attempt_ms > 0);
+	CHECK(agenda_has(&fixture.workspace->agenda, AGENDA_JOIN));
 
 	/* It is when it has been resumed. */
-	fixture_expire(&fixture, &fixture.workspace->join_timer);
+	fixture_expire(&fixture, AGENDA_JOIN);
 	fixture_answer(&fixture, GET_OBJECT, 200, OBJECT("offline"));
 	fixture_answer(&fixture, POST_REGISTER, 200, MINTED);
 	end_online(&fixture);
@@ -243,7 +243,7 @@ TEST(where_no_way_is_open_a_person_has_to_act)
 	fixture_expect_quiet(&fixture);
 
 	/* The next try begins at the beginning. */
-	fixture_expire(&fixture, &fixture.workspace->join_timer);
+	fixture_expire(&fixture, AGENDA_JOIN);
 	fixture_answer(&fixture, GET_OBJECT, 200, OBJECT("provisioning"));
 	CHECK(strstr(fixture_expect(&fixture, POST_REGISTER)->body, "remote://no-inbound"));
 	fixture_fini(&fixture);
@@ -343,7 +343,7 @@ TEST(a_register_that_is_refused_says_which_ways_out_there_are)
 	CHECK(strstr(fixture.workspace->last_error->text, "revoked"));
 	CHECK_INT(fixture.n_warnings_raised, 1);
 	/* In minutes, and not now. */
-	CHECK((double)timer_left_ms(&fixture.workspace->join_timer) / 1e3 > 100);
+	CHECK((double)agenda_left_ms(&fixture.workspace->agenda, AGENDA_JOIN) / 1e3 > 100);
 	fixture_expect_quiet(&fixture);
 	fixture_fini(&fixture);
 }
@@ -378,16 +378,16 @@ TEST(a_step_that_fails_is_tried_again_from_the_beginning)
 	fixture_begin(&fixture);
 	fixture_answer(&fixture, GET_STATE, 200, STATE("offline"));
 	fixture_fail(&fixture, POST_BEAT);
-	fixture_expire(&fixture, &fixture.workspace->join_timer);
+	fixture_expire(&fixture, AGENDA_JOIN);
 	fixture_answer(&fixture, GET_STATE, 200, STATE("offline"));
 	fixture_answer(&fixture, POST_BEAT, 200, "{}");
 	fixture_fail(&fixture, POST_REGISTER);
-	fixture_expire(&fixture, &fixture.workspace->join_timer);
+	fixture_expire(&fixture, AGENDA_JOIN);
 	fixture_answer(&fixture, GET_STATE, 200, STATE("offline"));
 	fixture_answer(&fixture, POST_BEAT, 200, "{}");
 	fixture_answer(&fixture, POST_REGISTER, 200, REGISTERED);
 	fixture_fail(&fixture, GET_STATE);
-	fixture_expire(&fixture, &fixture.workspace->join_timer);
+	fixture_expire(&fixture, AGENDA_JOIN);
 	(void)fixture_expect(&fixture, GET_STATE);
 	CHECK_INT(state_of(&fixture), LIFECYCLE_JOINING);
 	fixture_fini(&fixture);
@@ -452,7 +452,7 @@ TEST(a_token_that_never_works_takes_nobodys_place)
 	fixture_answer(&fixture, GET_STATE, 401, INVALID_TOKEN);
 	CHECK_TEXT(file_line(TOKEN_FILE_NAME), "token-of-old");
 	CHECK(!file_exists(UNPROVEN_FILE_NAME));
-	fixture_expire(&fixture, &fixture.workspace->join_timer);
+	fixture_expire(&fixture, AGENDA_JOIN);
 	CHECK_TEXT(fixture_expect(&fixture, GET_STATE)->bearer, "token-of-old");
 	fixture_fini(&fixture);
 }
@@ -493,7 +493,7 @@ TEST(a_request_that_cannot_be_sent_is_a_failure)
 	fixture_begin(&fixture);
 	CHECK_INT(fixture.workspace->failures, 1);
 	CHECK_INT(state_of(&fixture), LIFECYCLE_JOINING);
-	CHECK(fixture.workspace->next_attempt_ms > 0);
+	CHECK(agenda_has(&fixture.workspace->agenda, AGENDA_JOIN));
 	fixture_fini(&fixture);
 }
 

@@ -26,15 +26,15 @@ static struct workspace *workspace_of(struct fixture *fixture)
 /* A state poll now, with this answer. */
 static void poll(struct fixture *fixture, int status, const char *body)
 {
-	fixture_expire(fixture, &fixture->workspace->poll_timer);
+	fixture_expire(fixture, AGENDA_POLL);
 	fixture_answer(fixture, GET_STATE, status, body);
 }
 
 /* The joining sequence, from its timer to its end. */
 static void rejoin(struct fixture *fixture)
 {
-	if (timer_is_running(&fixture->workspace->join_timer))
-		fixture_expire(fixture, &fixture->workspace->join_timer);
+	if (agenda_has(&fixture->workspace->agenda, AGENDA_JOIN))
+		fixture_expire(fixture, AGENDA_JOIN);
 	fixture_answer(fixture, GET_STATE, 200, STATE("online"));
 	fixture_answer(fixture, POST_BEAT, 200, OK_BODY);
 	fixture_answer(fixture, GET_STATE, 200, STATE("online"));
@@ -62,7 +62,7 @@ TEST(a_refresh_is_a_beat_and_a_poll)
 	CHECK_INT(wish.called, 1);
 	CHECK_INT(wish.err.kind, ERROR_NONE);
 	fixture_expect_quiet(&fixture);
-	CHECK(timer_is_running(&workspace_of(&fixture)->poll_timer));
+	CHECK(agenda_has(&workspace_of(&fixture)->agenda, AGENDA_POLL));
 	fixture_fini(&fixture);
 }
 
@@ -187,7 +187,7 @@ TEST(a_beat_that_a_join_takes_over_ends_the_refresh_too)
 	begin(&fixture);
 	refresh(&fixture, &wish);
 	workspace_wake(workspace_of(&fixture), true);
-	fixture_expire(&fixture, &workspace_of(&fixture)->join_timer);
+	fixture_expire(&fixture, AGENDA_JOIN);
 	fixture_answer(&fixture, GET_STATE, 200, STATE("online"));
 	fixture_answer(&fixture, POST_BEAT, 200, OK_BODY);
 	CHECK_INT(wish.called, 1);

@@ -26,22 +26,22 @@ static struct workspace *workspace_of(struct fixture *fixture)
 /* A state poll now, with this answer. */
 static void poll(struct fixture *fixture, int status, const char *body)
 {
-	fixture_expire(fixture, &fixture->workspace->poll_timer);
+	fixture_expire(fixture, AGENDA_POLL);
 	fixture_answer(fixture, GET_STATE, status, body);
 }
 
 static void beat(struct fixture *fixture, int status, const char *body)
 {
 	fixture->workspace->heartbeat.hold_until_ms = 0;
-	fixture_expire(fixture, &fixture->workspace->heartbeat.timer);
+	fixture_expire(fixture, AGENDA_BEAT);
 	fixture_answer(fixture, POST_BEAT, status, body);
 }
 
 /* The joining sequence, from its timer to its end. */
 static void rejoin(struct fixture *fixture)
 {
-	if (timer_is_running(&fixture->workspace->join_timer))
-		fixture_expire(fixture, &fixture->workspace->join_timer);
+	if (agenda_has(&fixture->workspace->agenda, AGENDA_JOIN))
+		fixture_expire(fixture, AGENDA_JOIN);
 	fixture_answer(fixture, GET_STATE, 200, STATE("online"));
 	fixture_answer(fixture, POST_BEAT, 200, OK_BODY);
 	fixture_answer(fixture, GET_STATE, 200, STATE("online"));
@@ -54,14 +54,14 @@ TEST(pausing_ends_beats_and_requests_for_secrets_at_once)
 	struct fixture fixture;
 
 	begin(&fixture);
-	fixture_expire(&fixture, &workspace_of(&fixture)->heartbeat.timer);
-	fixture_expire(&fixture, &workspace_of(&fixture)->vault.refresh);
+	fixture_expire(&fixture, AGENDA_BEAT);
+	fixture_expire(&fixture, AGENDA_RENEW);
 	CHECK_INT(fake_http_count(fixture.http), 2);
 	poll(&fixture, 200, STATE("paused"));
 	CHECK_INT(workspace_of(&fixture)->state, LIFECYCLE_PAUSED);
 	fixture_expect_quiet(&fixture);
-	CHECK(!timer_is_running(&workspace_of(&fixture)->heartbeat.timer));
-	CHECK(timer_is_running(&workspace_of(&fixture)->poll_timer));
+	CHECK(!agenda_has(&workspace_of(&fixture)->agenda, AGENDA_BEAT));
+	CHECK(agenda_has(&workspace_of(&fixture)->agenda, AGENDA_POLL));
 	fixture_fini(&fixture);
 }
 
@@ -134,17 +134,17 @@ TEST(one_failure_does_not_keep_a_resumed_workspace_from_registering)
 				       STATE("provisioning"));
 		fixture_answer(&fixture, steps[n].method, steps[n].end, 503, "");
 		CHECK_INT(workspace_of(&fixture)->state, LIFECYCLE_ONLINE);
-		CHECK(timer_is_running(&workspace_of(&fixture)->join_timer));
+		CHECK(agenda_has(&workspace_of(&fixture)->agenda, AGENDA_JOIN));
 		/* No sooner than the state is polled. */
-		CHECK((double)timer_left_ms(&workspace_of(&fixture)->join_timer) / 1e3 >
+		CHECK((double)agenda_left_ms(&workspace_of(&fixture)->agenda, AGENDA_JOIN) / 1e3 >
 		      (double)INT32_MAX / 1e3 - 60);
 
-		fixture_expire(&fixture, &workspace_of(&fixture)->join_timer);
+		fixture_expire(&fixture, AGENDA_JOIN);
 		fixture_answer(&fixture, GET_STATE, 200, STATE("online"));
 		fixture_answer(&fixture, POST_BEAT, 200, OK_BODY);
 		fixture_answer(&fixture, POST_REGISTER, 200, "{\"status\":\"registered\"}");
 		fixture_answer(&fixture, GET_STATE, 200, STATE("online"));
-		CHECK(!timer_is_running(&workspace_of(&fixture)->join_timer));
+		CHECK(!agenda_has(&workspace_of(&fixture)->agenda, AGENDA_JOIN));
 		fixture_fini(&fixture);
 		CHECK(unlink(TOKEN_FILE_NAME) == 0);
 		CHECK(rmdir("state/tokens") == 0);
@@ -162,15 +162,15 @@ TEST(two_failures_are_nothing_and_the_third_is_an_outage)
 	CHECK_INT(workspace_of(&fixture)->state, LIFECYCLE_ONLINE);
 	poll(&fixture, 503, "");
 	CHECK_INT(workspace_of(&fixture)->state, LIFECYCLE_UNREACHABLE);
-	CHECK(!timer_is_running(&workspace_of(&fixture)->heartbeat.timer));
-	CHECK(!timer_is_running(&workspace_of(&fixture)->poll_timer));
+	CHECK(!agenda_has(&workspace_of(&fixture)->agenda, AGENDA_BEAT));
+	CHECK(!agenda_has(&workspace_of(&fixture)->agenda, AGENDA_POLL));
 	CHECK_TEXT(file_line(TOKEN_FILE_NAME), "token-of-old");
 	fixture_expect_quiet(&fixture);
 
 	rejoin(&fixture);
 	CHECK_TEXT(fixture.path, "online unreachable online");
-	CHECK(timer_is_running(&workspace_of(&fixture)->heartbeat.timer));
-	CHECK(timer_is_running(&workspace_of(&fixture)->poll_timer));
+	CHECK(agenda_has(&workspace_of(&fixture)->agenda, AGENDA_BEAT));
+	CHECK(agenda_has(&workspace_of(&fixture)->agenda, AGENDA_POLL));
 	fixture_fini(&fixture);
 }
 
@@ -199,9 +199,9 @@ TEST(an_outage_stays_one_until_it_is_over)
 	for (int i = 0; i < 3; i++)
 		poll(&fixture, 503, "");
 	for (int i = 0; i < 5; i++) {
-		fixture_expire(&fixture, &workspace_of(&fixture)->join_timer);
+		fixture_expire(&fixture, AGENDA_JOIN);
 		fixture_fail(&fixture, GET_STATE);
-		CHECK(workspace_of(&fixture)->next_attempt_ms > 0);
+		CHECK(agenda_has(&workspace_of(&fixture)->agenda, AGENDA_JOIN));
 	}
 	CHECK_TEXT(fixture.path, "online unreachable");
 	fixture_fini(&fixture);
@@ -229,7 +229,7 @@ TEST(a_platform_without_its_database_loses_nobodys_token)
 	poll(&fixture, 401, INVALID_TOKEN);
 	fixture_answer(&fixture, GET_OBJECT, 500, "{\"error\":\"query failed\"}");
 	CHECK_INT(workspace_of(&fixture)->state, LIFECYCLE_ONLINE);
-	CHECK(timer_is_running(&workspace_of(&fixture)->poll_timer));
+	CHECK(agenda_has(&workspace_of(&fixture)->agenda, AGENDA_POLL));
 	poll(&fixture, 200, STATE("online"));
 	CHECK_INT(workspace_of(&fixture)->failures, 0);
 	fixture_fini(&fixture);
@@ -240,9 +240,9 @@ TEST(deletion_ends_all_and_wipes_the_secrets)
 	struct fixture fixture;
 
 	begin(&fixture);
-	fixture_expire(&fixture, &workspace_of(&fixture)->vault.refresh);
+	fixture_expire(&fixture, AGENDA_RENEW);
 	fixture_answer(&fixture, GET_SECRETS, 200, "{\"A\":\"sk-1\"}");
-	fixture_expire(&fixture, &workspace_of(&fixture)->vault.refresh);
+	fixture_expire(&fixture, AGENDA_RENEW);
 	fixture_answer(&fixture, GET_SECRETS, 503, "");
 	CHECK(agent_has_warnings(&fixture.agent->context));
 
@@ -252,9 +252,9 @@ TEST(deletion_ends_all_and_wipes_the_secrets)
 	CHECK(!workspace_of(&fixture)->vault.bundle);
 	CHECK_INT(bundle_count(workspace_of(&fixture)->vault.bundle), 0);
 	CHECK(!agent_has_warnings(&fixture.agent->context));
-	CHECK(!timer_is_running(&workspace_of(&fixture)->join_timer));
-	CHECK(!timer_is_running(&workspace_of(&fixture)->poll_timer));
-	CHECK(!timer_is_running(&workspace_of(&fixture)->heartbeat.timer));
+	CHECK(!agenda_has(&workspace_of(&fixture)->agenda, AGENDA_JOIN));
+	CHECK(!agenda_has(&workspace_of(&fixture)->agenda, AGENDA_POLL));
+	CHECK(!agenda_has(&workspace_of(&fixture)->agenda, AGENDA_BEAT));
 	fixture_expect_quiet(&fixture);
 
 	workspace_wake(workspace_of(&fixture), true);
@@ -272,7 +272,7 @@ TEST(degraded_is_what_the_platform_says_it_is)
 	begin(&fixture);
 	poll(&fixture, 200, STATE("degraded"));
 	CHECK_INT(workspace_of(&fixture)->state, LIFECYCLE_DEGRADED);
-	CHECK(timer_is_running(&workspace_of(&fixture)->heartbeat.timer));
+	CHECK(agenda_has(&workspace_of(&fixture)->agenda, AGENDA_BEAT));
 	poll(&fixture, 200, STATE("a_word_of_the_future"));
 	CHECK_INT(workspace_of(&fixture)->state, LIFECYCLE_ONLINE);
 	CHECK_TEXT(workspace_of(&fixture)->platform_status, "a_word_of_the_future");
@@ -286,12 +286,12 @@ TEST(what_heartbeats_do_not_bring_up_is_registered_in_the_end)
 
 	begin(&fixture);
 	poll(&fixture, 200, STATE("failed"));
-	CHECK(!timer_is_running(&workspace_of(&fixture)->join_timer));
+	CHECK(!agenda_has(&workspace_of(&fixture)->agenda, AGENDA_JOIN));
 	/* It had its chance. */
 	workspace_of(&fixture)->state_since_ms -= 1000;
 	workspace_of(&fixture)->heartbeat.last_ok_ms = workspace_of(&fixture)->state_since_ms + 1;
 	poll(&fixture, 200, STATE("failed"));
-	fixture_expire(&fixture, &workspace_of(&fixture)->join_timer);
+	fixture_expire(&fixture, AGENDA_JOIN);
 	fixture_answer(&fixture, GET_STATE, 200, STATE("failed"));
 	fixture_answer(&fixture, POST_BEAT, 200, OK_BODY);
 	fixture_answer(&fixture, POST_REGISTER, 200, "{}");
@@ -305,8 +305,8 @@ TEST(a_beat_that_is_still_out_is_cancelled_and_not_doubled)
 	struct fixture fixture;
 
 	begin(&fixture);
-	fixture_expire(&fixture, &workspace_of(&fixture)->heartbeat.timer);
-	fixture_expire(&fixture, &workspace_of(&fixture)->heartbeat.timer);
+	fixture_expire(&fixture, AGENDA_BEAT);
+	fixture_expire(&fixture, AGENDA_BEAT);
 	CHECK_INT(fake_http_count(fixture.http), 1);
 	CHECK_INT(workspace_of(&fixture)->heartbeat.failed, 1);
 	CHECK_INT(workspace_of(&fixture)->failures, 1);
@@ -321,7 +321,7 @@ TEST(beats_that_are_never_answered_are_an_outage)
 
 	begin(&fixture);
 	for (int i = 0; i < 4; i++)
-		fixture_expire(&fixture, &workspace_of(&fixture)->heartbeat.timer);
+		fixture_expire(&fixture, AGENDA_BEAT);
 	CHECK_INT(workspace_of(&fixture)->state, LIFECYCLE_UNREACHABLE);
 	fixture_expect_quiet(&fixture);
 	fixture_fini(&fixture);
@@ -333,9 +333,9 @@ TEST(a_failing_platform_is_not_beaten_more_often)
 
 	begin(&fixture);
 	beat(&fixture, 503, "");
-	fixture_expire(&fixture, &workspace_of(&fixture)->heartbeat.timer);
+	fixture_expire(&fixture, AGENDA_BEAT);
 	fixture_expect_quiet(&fixture);
-	CHECK(timer_is_running(&workspace_of(&fixture)->heartbeat.timer));
+	CHECK(agenda_has(&workspace_of(&fixture)->agenda, AGENDA_BEAT));
 	fixture_fini(&fixture);
 }
 
@@ -350,7 +350,7 @@ TEST(a_beat_says_what_was_reported)
 	(void)snprintf(share.current_task, sizeof(share.current_task), "say \"hello\"\n");
 	(void)snprintf(share.sample_error, sizeof(share.sample_error), "no disk");
 	reporter_put(&workspace_of(&fixture)->reporter, &share);
-	fixture_expire(&fixture, &workspace_of(&fixture)->heartbeat.timer);
+	fixture_expire(&fixture, AGENDA_BEAT);
 	body = fixture_expect(&fixture, POST_BEAT)->body;
 	CHECK(strstr(body, "\"error_rate\":0.25,\"active_tasks\":3,"));
 	CHECK(strstr(body, "\"current_task\":\"say \\\"hello\\\"\\n\","));
@@ -366,15 +366,15 @@ TEST(who_doubts_again_and_again_is_answered_all_the_same)
 
 	begin(&fixture);
 	workspace_doubt(workspace_of(&fixture));
-	first = workspace_of(&fixture)->poll_timer.node.key;
+	first = workspace_of(&fixture)->agenda.due_ms[AGENDA_POLL];
 	for (int i = 0; i < 100; i++)
 		workspace_doubt(workspace_of(&fixture));
-	CHECK(workspace_of(&fixture)->poll_timer.node.key == first);
-	CHECK((double)timer_left_ms(&workspace_of(&fixture)->poll_timer) / 1e3 < 2);
+	CHECK(workspace_of(&fixture)->agenda.due_ms[AGENDA_POLL] == first);
+	CHECK((double)agenda_left_ms(&workspace_of(&fixture)->agenda, AGENDA_POLL) / 1e3 < 2);
 
 	poll(&fixture, 200, STATE("online"));
 	workspace_doubt(workspace_of(&fixture));
-	CHECK((double)timer_left_ms(&workspace_of(&fixture)->poll_timer) / 1e3 < 2);
+	CHECK((double)agenda_left_ms(&workspace_of(&fixture)->agenda, AGENDA_POLL) / 1e3 < 2);
 	fixture_fini(&fixture);
 }
 
@@ -384,7 +384,7 @@ TEST(a_host_that_slept_joins_anew)
 
 	begin(&fixture);
 	workspace_wake(workspace_of(&fixture), false);
-	CHECK(!timer_is_running(&workspace_of(&fixture)->join_timer));
+	CHECK(!agenda_has(&workspace_of(&fixture)->agenda, AGENDA_JOIN));
 	workspace_wake(workspace_of(&fixture), true);
 	rejoin(&fixture);
 	CHECK_TEXT(fixture.path, "online");
@@ -399,11 +399,11 @@ TEST(the_network_coming_up_ends_a_long_wait)
 	for (int i = 0; i < 3; i++)
 		poll(&fixture, 503, "");
 	for (int i = 0; i < 8; i++) {
-		fixture_expire(&fixture, &workspace_of(&fixture)->join_timer);
+		fixture_expire(&fixture, AGENDA_JOIN);
 		fixture_fail(&fixture, GET_STATE);
 	}
 	workspace_wake(workspace_of(&fixture), false);
-	CHECK((double)timer_left_ms(&workspace_of(&fixture)->join_timer) / 1e3 < 2);
+	CHECK((double)agenda_left_ms(&workspace_of(&fixture)->agenda, AGENDA_JOIN) / 1e3 < 2);
 	rejoin(&fixture);
 	fixture_fini(&fixture);
 }

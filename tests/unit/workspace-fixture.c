@@ -161,8 +161,8 @@ void fixture_begin(struct fixture *fixture)
 	fixture->workspace = agent_find(fixture->agent, "laptop");
 	CHECK(fixture->workspace);
 	/* Those that start together are spread over a while. */
-	if (timer_is_running(&fixture->workspace->join_timer))
-		fixture_expire(fixture, &fixture->workspace->join_timer);
+	if (agenda_has(&fixture->workspace->agenda, AGENDA_JOIN))
+		fixture_expire(fixture, AGENDA_JOIN);
 }
 
 void fixture_begin_online(struct fixture *fixture)
@@ -231,11 +231,13 @@ void fixture_answer_rest(struct fixture *fixture)
 	fixture_settle(fixture);
 }
 
-void fixture_expire(struct fixture *fixture, struct timer *timer)
+void fixture_expire(struct fixture *fixture, enum agenda_item item)
 {
-	CHECK(timer_is_running(timer));
-	timer_stop(timer);
-	timer->fn(timer);
+	struct agenda *agenda = &fixture->workspace->agenda;
+
+	CHECK(agenda_has(agenda, item));
+	agenda_drop(agenda, item);
+	agenda->on_due(agenda, item, loop_now_ms(&fixture->loop));
 	fixture_settle(fixture);
 }
 

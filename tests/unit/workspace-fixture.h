@@ -78,8 +78,8 @@ void fixture_expect_quiet(struct fixture *fixture);
 /* Answers what secrets, probes and lists of peers are in flight, as a platform without any. */
 void fixture_answer_rest(struct fixture *fixture);
 
-/* Ends a timer that runs now, and settles. */
-void fixture_expire(struct fixture *fixture, struct timer *timer);
+/* What is on the agenda is due now; settles. */
+void fixture_expire(struct fixture *fixture, enum agenda_item item);
 
 void wish_init(struct wish *wish);
 

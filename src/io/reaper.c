@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Children and orphans.
+ *
+ * A pid means its process until we have reaped it, which nobody else does: so
+ * signals are sent to pids and groups, and the pidfd only tells of the end.
+ */
+
+#include "io/reaper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/util.h"
+
+/* Between looks at what cannot tell us of its end: orphans, and children without a pidfd. */
+#define LOOK_MS 20
+
+/* The kernel lists our children as decimal numbers; there are a handful. What is over comes next.
+ */
+#define LIST_MAX 4096
+
+/* At the end: what was killed is gone after a moment, unless a disk holds it up. */
+#define LAST_WAIT_MS 2000
+
+struct reaper_child {
+	struct reaper *reaper; /* borrowed */
+	struct list node;
+	struct ev_io io;
+	pid_t pid;     /* 0: not born */
+	int pidfd;     /* owned; -1: none */
+	reaper_fn fn;  /* NULL: abandoned */
+	void *context; /* borrowed */
+};
+
+struct reaper {
+	struct loop *loop; /* borrowed */
+	struct list children;
+	struct timer look;
+	bool adopts; /* orphans */
+};
+
+static struct reaper_child *reaper_find(const struct reaper *reaper, pid_t pid)
+{
+	list_for_each (node, &reaper->children) {
+		struct reaper_child *child = list_entry(node, struct reaper_child, node);
+
+		if (child->pid == pid)
+			return child;
+	}
+
+	return NULL;
+}
+
+/* Its group may have more such as it; ours is never meant. */
+static void orphan_kill(pid_t pid)
+{
+	pid_t group = getpgid(pid);
+
+	if (group > 1 && group != getpgrp())
+		(void)kill(-group, SIGKILL);
+	(void)kill(pid, SIGKILL);
+}
+
+/* The kernel's list of our children, and its length; negative when it keeps none. */
+static ssize_t read_children(char list[static LIST_MAX + 1])
+{
+	AUTO(fd_close) int fd = -1;
+	char path[64];
+	ssize_t len;
+
+	/* Orphans come to the first thread. */
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+
+	len = read(fd, list, LIST_MAX);
+	if (len >= 0)
+		list[len] = '\0';
+	return len;
+}
+
+/*
+ * Kills and reaps whoever is our child and was not started here. Returns how
+ * many there were: killing one may make us the parent of its children.
+ */
+static unsigned reaper_sweep(const struct reaper *reaper)
+{
+	char list[LIST_MAX + 1], *at = list, *end;
+	unsigned n = 0;
+	long pid;
+
+	if (!reaper->adopts || read_children(list) <= 0)
+		return 0;
+
+	/* Each number has a space behind it: one that was cut off has none. */
+	for (pid = strtol(at, &end, 10); end > at && *end == ' '; pid = strtol(at, &end, 10)) {
+		at = end + 1;
+		if (reaper_find(reaper, (pid_t)pid))
+			continue;
+
+		orphan_kill((pid_t)pid);
+		(void)waitid(P_PID, (id_t)pid, &(siginfo_t){ 0 }, WEXITED | WNOHANG);
+		n++;
+	}
+	return n;
+}
+
+static void child_free(struct reaper_child *child)
+{
+	if (child->pidfd >= 0) {
+		ev_io_stop(child->reaper->loop->ev, &child->io);
+		(void)close(child->pidfd);
+	}
+	list_remove(&child->node);
+	free(child);
+}
+
+static bool child_has_ended(const struct reaper_child *child)
+{
+	siginfo_t info = { 0 };
+
+	/* An error is ECHILD: it is gone already. */
+	return waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+	       info.si_pid == child->pid;
+}
+
+/* The child is dead, and its pid still its own. It is forgotten when this returns. */
+static void child_end(struct reaper_child *child)
+{
+	struct reaper *reaper = child->reaper;
+	reaper_fn fn = child->fn;
+	void *context = child->context;
+	siginfo_t info = { 0 };
+
+	(void)kill(-child->pid, SIGKILL);
+	(void)waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG);
+	child_free(child);
+	if (reaper_sweep(reaper) > 0 && !timer_is_running(&reaper->look))
+		timer_start(&reaper->look, LOOK_MS);
+
+	if (fn)
+		fn(context, &info);
+	/* Careful: the reaper may be gone. */
+}
+
+static void child_on_end(struct ev_loop *ev, struct ev_io *io, int events)
+{
+	struct reaper_child *child = container_of(io, struct reaper_child, io);
+
+	if (child_has_ended(child))
+		child_end(child);
+}
+
+/* Ends one of those that have no pidfd; whether there is another one that has none. */
+static bool reaper_look_at_children(struct reaper *reaper)
+{
+	struct reaper_child *ended = NULL;
+	bool more = false;
+
+	list_for_each (node, &reaper->children) {
+		struct reaper_child *child = list_entry(node, struct reaper_child, node);
+
+		if (!child->pid || child->pidfd >= 0)
+			continue;
+		if (!ended && child_has_ended(child))
+			ended = child;
+		else
+			more = true;
+	}
+
+	if (more)
+		timer_start(&reaper->look, LOOK_MS);
+	if (ended)
+		child_end(ended);
+	/* Careful: the reaper may be gone. */
+	return more;
+}
+
+static void reaper_on_look(struct timer *timer)
+{
+	struct reaper *reaper = container_of(timer, struct reaper, look);
+
+	if (reaper_sweep(reaper) > 0)
+		timer_start(&reaper->look, LOOK_MS);
+	(void)reaper_look_at_children(reaper);
+}
+
+int reaper_new(struct loop *loop, struct reaper **ret)
+{
+	struct reaper *reaper = calloc(1, sizeof(*reaper));
+	char list[LIST_MAX + 1];
+
+	if (!reaper)
+		return -ENOMEM;
+
+	/* Were it ignored, as we may have been started, the kernel would reap them itself. */
+	(void)signal(SIGCHLD, SIG_DFL);
+	reaper->adopts =
+		getpid() != 1 && read_children(list) == 0 && prctl(PR_SET_CHILD_SUBREAPER, 1) == 0;
+
+	reaper->loop = loop;
+	list_init(&reaper->children);
+	timer_init(&reaper->look, loop, reaper_on_look);
+	*ret = reaper;
+	return 0;
+}
+
+/* Ends those that have ended; whether all have. */
+static bool reaper_collect(struct reaper *reaper)
+{
+	list_for_each_safe (node, &reaper->children) {
+		struct reaper_child *child = list_entry(node, struct reaper_child, node);
+
+		if (!child->pid)
+			child_free(child);
+		else if (child_has_ended(child))
+			child_end(child);
+	}
+
+	return reaper_sweep(reaper) == 0 && list_empty(&reaper->children);
+}
+
+void reaper_free(struct reaper *reaper)
+{
+	int64_t until_ms;
+
+	if (!reaper)
+		return;
+
+	until_ms = loop_now_ms(reaper->loop) + LAST_WAIT_MS;
+	list_for_each (node, &reaper->children)
+		reaper_abandon(list_entry(node, struct reaper_child, node));
+	while (!reaper_collect(reaper) && loop_now_ms(reaper->loop) < until_ms)
+		(void)poll(NULL, 0, 1);
+
+	list_for_each_safe (node, &reaper->children)
+		child_free(list_entry(node, struct reaper_child, node));
+	timer_stop(&reaper->look);
+	free(reaper);
+}
+
+struct loop *reaper_loop(const struct reaper *reaper)
+{
+	return reaper->loop;
+}
+
+struct reaper_child *reaper_expect(struct reaper *reaper)
+{
+	struct reaper_child *child = calloc(1, sizeof(*child));
+
+	if (!child)
+		return NULL;
+
+	child->reaper = reaper;
+	child->pidfd = -1;
+	list_append(&reaper->children, &child->node);
+	return child;
+}
+
+void reaper_forget(struct reaper_child *child)
+{
+	child_free(child);
+}
+
+void reaper_born(struct reaper_child *child, pid_t pid, reaper_fn on_end, void *context)
+{
+	struct reaper *reaper = child->reaper;
+
+	child->pid = pid;
+	child->fn = on_end;
+	child->context = context;
+	child->pidfd = pidfd_open(pid, 0);
+	if (child->pidfd < 0) {
+		timer_start(&reaper->look, LOOK_MS);
+		return;
+	}
+
+	(void)fcntl(child->pidfd, F_SETFD, FD_CLOEXEC);
+	ev_io_init(&child->io, child_on_end, child->pidfd, EV_READ);
+	ev_io_start(reaper->loop->ev, &child->io);
+}
+
+void reaper_kill(struct reaper_child *child, int signal)
+{
+	if (child->pid)
+		(void)kill(-child->pid, signal);
+}
+
+void reaper_abandon(struct reaper_child *child)
+{
+	child->fn = NULL;
+	reaper_kill(child, SIGKILL);
+}
+
+pid_t reaper_pid(const struct reaper_child *child)
+{
+	return child->pid;
+}

@@ -37,7 +37,6 @@ static void heartbeat_record(struct heartbeat *heartbeat, const struct platform_
 
 	if (reply->verdict == PLATFORM_OK) {
 		heartbeat->ok++;
-		heartbeat->last_ok_ms = now_ms;
 		heartbeat->last_ok_wall_ms = wall_now_ms();
 		error_keep(&heartbeat->last_error, NULL);
 		backoff_succeeded(&heartbeat->backoff, &polling_backoff, now_ms);

@@ -28,10 +28,9 @@ struct heartbeat {
 	int64_t born_ms;                 /* monotonic: uptime counts from here */
 	struct platform_call call;
 	bool running;
-	uint32_t phase;        /* of 2^32 to the interval */
-	int64_t hold_until_ms; /* monotonic: beats that fall before it are left out */
-	int64_t last_ok_ms;    /* monotonic; 0: never */
-	int64_t last_ok_wall_ms;
+	uint32_t phase;                  /* of 2^32 to the interval */
+	int64_t hold_until_ms;           /* monotonic: beats that fall before it are left out */
+	int64_t last_ok_wall_ms;         /* 0: never */
 	struct error *last_error;        /* owned; NULL: none */
 	uint32_t sent, ok, failed, late; /* late: begun more than a second after it was due */
 	struct backoff backoff;

@@ -28,20 +28,20 @@ enum workspace_reaction {
 struct workspace_settings {
 	char name[WORKSPACE_NAME_MAX + 1];
 	char id[UUID_LEN + 1]; /* lower case */
+	bool joined;           /* by workspace.join: its file is in the state directory */
 	struct platform_settings platform;
 	char *token_file;       /* path, or NULL: the state directory only */
 	char *token_credential; /* name of a systemd credential, or NULL */
 	char *agent_card;       /* JSON text, checked, or NULL */
 	char *reported_url;     /* http or https, or NULL: no inbound URL */
+	char **peer_networks; /* that the guard allows beyond the public, ended by NULL; or NULL */
 	int64_t heartbeat_interval_ms;
 	int64_t state_poll_interval_ms;
 	int64_t secrets_refresh_interval_ms; /* 0: on demand only */
 	int64_t secrets_max_stale_ms;
 	int64_t url_cache_ttl_ms;
 	enum workspace_reaction on_pause;
-	char **peer_networks; /* that the guard allows beyond the public, ended by NULL; or NULL */
 	enum workspace_reaction on_delete;
-	bool joined; /* by workspace.join: its file is in the state directory */
 };
 
 struct agent_settings {

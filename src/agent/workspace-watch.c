@@ -19,9 +19,7 @@ static void poll_arm(struct workspace *workspace, int64_t hold_ms)
 /* The platform wants a register, but not one a poll: as often as failures are retried. */
 static void poll_bring_up(struct workspace *workspace, const char *status)
 {
-	bool beaten = workspace->heartbeat.last_ok_ms > workspace->state_since_ms;
-
-	if (beaten && !agenda_has(&workspace->agenda, AGENDA_JOIN) &&
+	if (workspace->beaten && !agenda_has(&workspace->agenda, AGENDA_JOIN) &&
 	    workspace_wants_register(workspace, status))
 		workspace_plan_join(workspace, backoff_failed(&workspace->join_backoff,
 							      &polling_backoff, random_u32()));
@@ -118,6 +116,7 @@ static void beat_on_reply(struct heartbeat *heartbeat, const struct platform_rep
 {
 	struct workspace *workspace = container_of(heartbeat, struct workspace, heartbeat);
 
+	workspace->beaten |= reply->verdict == PLATFORM_OK;
 	if (workspace->step == WORKSPACE_BEATS) {
 		workspace_refresh_settle(workspace, REFRESH_BEAT,
 					 reply->verdict == PLATFORM_OK ? NULL : &reply->err);

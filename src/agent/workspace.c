@@ -154,8 +154,8 @@ void workspace_event(struct workspace *workspace, enum lifecycle_event event,
 
 	if (step.next != before) {
 		workspace->state = step.next;
-		workspace->state_since_ms = loop_now_ms(workspace->context->loop);
 		workspace->state_since_wall_ms = wall_now_ms();
+		workspace->beaten = false;
 		workspace_log_change(workspace, before, &reason);
 		workspace_mark(workspace, before, &reason);
 	} else if (event == LIFECYCLE_FAIL || event == LIFECYCLE_LOSE) {
@@ -451,7 +451,6 @@ static void workspace_init(struct workspace *workspace)
 	vault_init(&workspace->vault, &workspace->membership, &vault_events);
 	reporter_init(&workspace->reporter);
 	workspace->state = LIFECYCLE_JOINING;
-	workspace->state_since_ms = loop_now_ms(workspace->context->loop);
 	workspace->state_since_wall_ms = wall_now_ms();
 }
 

@@ -57,13 +57,11 @@ struct workspace {
 	struct agenda agenda;
 	struct membership membership; /* lent to the parts below */
 
-	bool started;
 	enum lifecycle_state state;
+	unsigned failures;                              /* in a row */
 	char platform_status[WORKSPACE_STATUS_MAX + 1]; /* "" while unknown */
-	int64_t state_since_ms;                         /* monotonic */
 	int64_t state_since_wall_ms;
 	struct error *last_error; /* owned; NULL: none */
-	unsigned failures;        /* in a row */
 
 	struct token token;
 	struct workspace_features features;
@@ -71,19 +69,21 @@ struct workspace {
 	struct vault vault;
 	struct peerbook *peerbook; /* owned; NULL: nobody has asked for peers yet */
 	struct reporter reporter;
-	struct rotation *rotation; /* owned; NULL: none is under way */
+	struct rotation *rotation;         /* owned; NULL: none is under way */
+	struct workspace_errands *errands; /* owned; NULL: nobody has asked for one yet */
 
 	enum workspace_step step;
+	enum registry_way trying;
 	struct platform_call join_call; /* the joining sequence, and the inquiry */
 	struct platform_call poll_call; /* the state poll */
 	struct backoff join_backoff, poll_backoff;
+	bool started;
+	bool beaten;         /* a heartbeat was answered in this state */
 	bool doubted;        /* a poll is due soon, out of order */
 	bool token_reread;   /* since the last good answer */
 	bool token_settled;  /* proved good since the start: no other one is needed */
 	bool token_unsaved;  /* the disk did not take it: it is in memory only */
 	bool registered_now; /* in this run of the joining sequence */
-	enum registry_way trying;
-	struct workspace_errands *errands; /* owned; NULL: nobody has asked for one yet */
 
 	uint32_t n_polls_ok, n_polls_failed, n_registers;
 };

@@ -288,8 +288,8 @@ TEST(what_heartbeats_do_not_bring_up_is_registered_in_the_end)
 	poll(&fixture, 200, STATE("failed"));
 	CHECK(!agenda_has(&workspace_of(&fixture)->agenda, AGENDA_JOIN));
 	/* It had its chance. */
-	workspace_of(&fixture)->state_since_ms -= 1000;
-	workspace_of(&fixture)->heartbeat.last_ok_ms = workspace_of(&fixture)->state_since_ms + 1;
+	fixture_expire(&fixture, AGENDA_BEAT);
+	fixture_answer(&fixture, POST_BEAT, 200, OK_BODY);
 	poll(&fixture, 200, STATE("failed"));
 	fixture_expire(&fixture, AGENDA_JOIN);
 	fixture_answer(&fixture, GET_STATE, 200, STATE("failed"));

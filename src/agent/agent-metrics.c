@@ -104,6 +104,79 @@ static void write_registers(const struct agent *agent, struct buffer *out)
 	}
 }
 
+/* Those of workspaces that have delegated something: of most there is nothing to say. */
+static void each_outbox(const struct agent *agent, struct buffer *out,
+			void (*write)(struct buffer *out, const struct workspace *workspace,
+				      const struct outbox *outbox))
+{
+	list_for_each (node, &agent->workspaces) {
+		const struct workspace *workspace = list_entry(node, struct workspace, node);
+
+		if (workspace->outbox)
+			write(out, workspace, workspace->outbox);
+	}
+}
+
+static void write_open_delegations(struct buffer *out, const struct workspace *workspace,
+				   const struct outbox *outbox)
+{
+	for (int status = 0; status <= DELEGATE_STATUS_LAST; status++)
+		if (!delegate_status_is_final((enum delegate_status)status))
+			sample(out, "molecule_delegations_open", METRIC_GAUGE, workspace, "status",
+			       delegate_status_name((enum delegate_status)status),
+			       (double)outbox->n_open[status]);
+}
+
+static void write_ended_delegations(struct buffer *out, const struct workspace *workspace,
+				    const struct outbox *outbox)
+{
+	const char *family = "molecule_delegations_ended";
+
+	sample(out, family, METRIC_COUNTER, workspace, "status", "completed",
+	       (double)outbox->n_completed);
+	sample(out, family, METRIC_COUNTER, workspace, "status", "failed",
+	       (double)outbox->n_failed);
+	sample(out, family, METRIC_COUNTER, workspace, "status", "unknown", (double)outbox->n_lost);
+}
+
+static void write_delegation_sends(struct buffer *out, const struct workspace *workspace,
+				   const struct outbox *outbox)
+{
+	const char *family = "molecule_delegation_sends";
+
+	sample(out, family, METRIC_COUNTER, workspace, "result", "ok", (double)outbox->n_sent);
+	sample(out, family, METRIC_COUNTER, workspace, "result", "failed",
+	       (double)outbox->n_send_failures);
+}
+
+static void write_delegation_polls(struct buffer *out, const struct workspace *workspace,
+				   const struct outbox *outbox)
+{
+	const char *family = "molecule_delegation_polls";
+
+	sample(out, family, METRIC_COUNTER, workspace, "result", "ok",
+	       (double)(outbox->n_polls - outbox->n_poll_failures));
+	sample(out, family, METRIC_COUNTER, workspace, "result", "failed",
+	       (double)outbox->n_poll_failures);
+}
+
+static void write_delegations(const struct agent *agent, struct buffer *out)
+{
+	metrics_family(
+		out, "molecule_delegations_open", METRIC_GAUGE, NULL,
+		"Delegations that have not ended; pending: the platform does not have them.");
+	each_outbox(agent, out, write_open_delegations);
+	metrics_family(out, "molecule_delegations_ended", METRIC_COUNTER, NULL,
+		       "Delegations that have ended.");
+	each_outbox(agent, out, write_ended_delegations);
+	metrics_family(out, "molecule_delegation_sends", METRIC_COUNTER, NULL,
+		       "Tries to hand a delegation to the platform.");
+	each_outbox(agent, out, write_delegation_sends);
+	metrics_family(out, "molecule_delegation_polls", METRIC_COUNTER, NULL,
+		       "Looks at what has become of delegations.");
+	each_outbox(agent, out, write_delegation_polls);
+}
+
 /* One number of a platform. */
 struct number {
 	const char *family, *help;
@@ -181,6 +254,7 @@ void agent_write_metrics(const struct agent *agent, struct buffer *out)
 	for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
 		write_pair(agent, &pairs[i], out);
 	write_registers(agent, out);
+	write_delegations(agent, out);
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
 		write_number(agent, &numbers[i], out);
 	write_latency(agent, out);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/journal.h"
 #include "base/json.h"
 #include "base/log.h"
 
@@ -30,6 +31,7 @@ int agent_new(struct loop *loop, struct http *http, int state_dirfd,
 	agent->context.events_data = events_data;
 	list_init(&agent->workspaces);
 	roster_init(&agent->roster, &agent->workspaces);
+	outboxes_init(&agent->outboxes, &agent->context, &agent->roster, &agent->workspaces);
 	list_init(&agent->platforms);
 	list_init(&agent->context.warnings);
 	host_id(agent->context.machine);
@@ -132,6 +134,7 @@ void agent_free(struct agent *agent)
 
 	while (!list_empty(&agent->workspaces))
 		agent_remove(agent, list_entry(agent->workspaces.next, struct workspace, node));
+	outboxes_fini(&agent->outboxes);
 	roster_fini(&agent->roster);
 	agent_tidy_platforms(agent);
 	while (!list_empty(&agent->context.warnings))
@@ -252,6 +255,7 @@ int agent_apply(struct agent *agent, const struct agent_settings *settings, stru
 			agent_commit(agent, &plans[i], &settings->workspaces[i], changed);
 		if (changed)
 			(void)buffer_append_text(changed, buffer_len(changed) ? "]" : "[]");
+		outboxes_load(&agent->outboxes);
 	}
 
 	plans_free(plans, settings->n_workspaces);
@@ -371,6 +375,7 @@ int agent_join(struct agent *agent, const struct workspace_settings *settings, c
 	agent_insert(agent, workspace);
 	agent_tidy_platforms(agent);
 	workspace_start(workspace, 0);
+	outboxes_load(&agent->outboxes);
 	*ret = workspace;
 	return 0;
 }
@@ -395,6 +400,17 @@ int agent_leave(struct agent *agent, struct workspace *workspace, bool forget, s
 	agent_remove(agent, workspace);
 	agent_tidy_platforms(agent);
 	return 0;
+}
+
+bool agent_has_journal(const struct agent *agent)
+{
+	return outboxes_have_journal(&agent->outboxes);
+}
+
+int agent_forget(struct agent *agent, const struct workspace_key *workspace, struct waiter *waiter,
+		 struct error *err)
+{
+	return journal_forget(agent->context.store, workspace, waiter, err);
 }
 
 void agent_stop(struct agent *agent)

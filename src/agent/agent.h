@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "agent/context.h"
+#include "agent/outboxes.h"
 #include "agent/roster.h"
 #include "agent/settings.h"
 #include "agent/workspace.h"
@@ -24,6 +25,7 @@ struct agent {
 	struct list workspaces;       /* sorted by name */
 	size_t n_workspaces;
 	struct roster roster;
+	struct outboxes outboxes;
 	size_t n_started; /* by this round of agent_apply() */
 	struct list platforms;
 	bool stopping;
@@ -59,6 +61,12 @@ int agent_join(struct agent *agent, const struct workspace_settings *settings, c
  * start or reload, unless the file goes. With forget its token and data are wiped.
  */
 int agent_leave(struct agent *agent, struct workspace *workspace, bool forget, struct error *err);
+
+/* Whether there is anything on disk to forget but what agent_leave() does. */
+bool agent_has_journal(const struct agent *agent);
+/* Wipes what the journal has of a workspace that has left. */
+int agent_forget(struct agent *agent, const struct workspace_key *workspace, struct waiter *waiter,
+		 struct error *err);
 
 void agent_stop(struct agent *agent);
 void agent_wake(struct agent *agent, bool slept);

@@ -18,6 +18,7 @@
 #include "io/http.h"
 #include "io/loop.h"
 
+struct delegation;
 struct store;
 struct workspace;
 
@@ -43,6 +44,9 @@ struct agent_events {
 	void (*on_secrets)(void *data, struct workspace *workspace, const char *changed,
 			   size_t len);
 	void (*on_peers)(void *data, struct workspace *workspace);
+	/* Borrowed. */
+	void (*on_delegation)(void *data, struct workspace *workspace,
+			      const struct delegation *delegation);
 	/* raised, or gone */
 	void (*on_warning)(void *data, const struct agent_warning *warning, bool raised);
 	/* A workspace with the reaction `exit` was paused (10) or deleted (11). */

@@ -169,8 +169,12 @@ void workspace_event(struct workspace *workspace, enum lifecycle_event event,
 	/* A status that is not good news is an answer all the same. */
 	if (!workspace_is_joining(workspace) && !(step.actions & LIFECYCLE_REJOIN))
 		workspace_refresh_joined(workspace, event == LIFECYCLE_AIL ? NULL : &reason);
-	if (step.next != before)
-		workspace_tell(workspace, before);
+	if (step.next == before)
+		return;
+
+	if (workspace->outbox)
+		outbox_on_state(workspace->outbox);
+	workspace_tell(workspace, before);
 }
 
 static void rotation_on_switched(struct rotation *rotation, void *data)
@@ -388,7 +392,7 @@ static void book_on_changed(void *data)
 	context->events->on_peers(context->events_data, workspace);
 }
 
-static void book_on_doubt(void *data)
+static void part_on_doubt(void *data)
 {
 	workspace_doubt(data);
 }
@@ -402,7 +406,7 @@ const struct peerbook *workspace_peers(const struct workspace *workspace)
 
 struct peerbook *workspace_peerbook(struct workspace *workspace, struct error *err)
 {
-	static const struct peerbook_events book_events = { book_on_changed, book_on_doubt };
+	static const struct peerbook_events book_events = { book_on_changed, part_on_doubt };
 
 	if (!workspace->peerbook && peerbook_new(&workspace->membership, &book_events, workspace,
 						 &workspace->peerbook, err) < 0)
@@ -432,6 +436,25 @@ static void workspace_on_due(struct agenda *agenda, enum agenda_item item, int64
 		vault_fetch_due(&workspace->vault);
 		return;
 	}
+}
+
+static void outbox_on_updated(void *data, const struct delegation *delegation)
+{
+	struct workspace *workspace = data;
+	struct agent_context *context = workspace->context;
+
+	context->events->on_delegation(context->events_data, workspace, delegation);
+}
+
+struct outbox *workspace_outbox(struct workspace *workspace, struct error *err)
+{
+	static const struct outbox_events events = { outbox_on_updated, part_on_doubt };
+
+	if (!workspace->outbox &&
+	    outbox_new(&workspace->membership, &events, workspace, &workspace->outbox, err) < 0)
+		return NULL;
+
+	return workspace->outbox;
 }
 
 static void workspace_init(struct workspace *workspace)
@@ -493,6 +516,7 @@ void workspace_free(struct workspace *workspace)
 	heartbeat_fini(&workspace->heartbeat);
 	vault_fini(&workspace->vault);
 	peerbook_free(workspace->peerbook);
+	outbox_free(workspace->outbox);
 	agenda_fini(&workspace->agenda);
 	workspace_save_token(workspace);
 	token_fini(&workspace->token);

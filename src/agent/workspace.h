@@ -14,6 +14,7 @@
 #include "agent/heartbeat.h"
 #include "agent/lifecycle.h"
 #include "agent/membership.h"
+#include "agent/outbox.h"
 #include "agent/peerbook.h"
 #include "agent/reporter.h"
 #include "agent/rotation.h"
@@ -68,6 +69,7 @@ struct workspace {
 	struct heartbeat heartbeat;
 	struct vault vault;
 	struct peerbook *peerbook; /* owned; NULL: nobody has asked for peers yet */
+	struct outbox *outbox;     /* owned; NULL: nobody has delegated anything */
 	struct reporter reporter;
 	struct rotation *rotation;         /* owned; NULL: none is under way */
 	struct workspace_errands *errands; /* owned; NULL: nobody has asked for one yet */
@@ -123,6 +125,9 @@ int workspace_update_card(struct workspace *workspace, const char *card, size_t 
 const struct peerbook *workspace_peers(const struct workspace *workspace);
 /* For asking; NULL without memory. */
 struct peerbook *workspace_peerbook(struct workspace *workspace, struct error *err);
+
+/* Likewise; NULL without memory, or a journal. */
+struct outbox *workspace_outbox(struct workspace *workspace, struct error *err);
 
 /* Called when the state is no longer joining: at once (next turn) when it is not. */
 int workspace_await_join(struct workspace *workspace, struct waiter *waiter, struct error *err);

@@ -11,8 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/journal.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "io/store.h"
 
 #define TURNS 8 /* more than any chain of deferred work needs */
 
@@ -57,6 +59,17 @@ static void on_peers(void *data, struct workspace *workspace)
 	fixture->n_peers++;
 }
 
+static void on_delegation(void *data, struct workspace *workspace,
+			  const struct delegation *delegation)
+{
+	struct fixture *fixture = data;
+	size_t len = strlen(fixture->told);
+
+	fixture->n_delegations++;
+	(void)snprintf(fixture->told + len, sizeof(fixture->told) - len, "%s%s", len ? " " : "",
+		       delegate_status_name(delegation->status));
+}
+
 static void on_warning(void *data, const struct agent_warning *warning, bool raised)
 {
 	struct fixture *fixture = data;
@@ -95,6 +108,7 @@ static const struct agent_events events = {
 	.on_report = on_report,
 	.on_secrets = on_secrets,
 	.on_peers = on_peers,
+	.on_delegation = on_delegation,
 	.on_warning = on_warning,
 	.on_exit = on_exit_wanted,
 	.save = save,
@@ -128,9 +142,42 @@ void fixture_init(struct fixture *fixture)
 	fixture->settings.secrets_refresh_interval_ms = INT32_MAX;
 }
 
+void fixture_open_store(struct fixture *fixture)
+{
+	CHECK(store_new(&fixture->loop, fixture->dirfd, "state", journal_migrations,
+			&fixture->store, NULL) == 0);
+	fixture->agent->context.store = fixture->store;
+	CHECK(store_start(fixture->store, NULL) == 0);
+}
+
+void fixture_restart(struct fixture *fixture)
+{
+	agent_free(fixture->agent);
+	CHECK_INT(fake_http_count(fixture->http), 0);
+	store_free(fixture->store);
+	fixture->workspace = NULL;
+	CHECK(agent_new(&fixture->loop, fixture->http, fixture->dirfd, &events, fixture,
+			&fixture->agent, NULL) == 0);
+	fixture_open_store(fixture);
+}
+
+void fixture_settle_store(struct fixture *fixture)
+{
+	struct store_stats stats;
+
+	fixture_settle(fixture);
+	store_stats(fixture->store, &stats);
+	while (stats.queued) {
+		(void)ev_run(fixture->loop.ev, EVRUN_ONCE);
+		fixture_settle(fixture);
+		store_stats(fixture->store, &stats);
+	}
+}
+
 void fixture_fini(struct fixture *fixture)
 {
 	agent_free(fixture->agent);
+	store_free(fixture->store);
 	CHECK_INT(fake_http_count(fixture->http), 0);
 	http_free(fixture->http);
 	workspace_settings_fini(&fixture->settings);

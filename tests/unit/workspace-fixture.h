@@ -37,14 +37,16 @@ struct fixture {
 	struct loop loop;
 	struct http *http;
 	int dirfd;
+	struct store *store; /* NULL before fixture_open_store() */
 	struct agent *agent;
 	struct workspace_settings settings; /* of the workspace: change them before it begins */
 	struct workspace *workspace;        /* borrowed; NULL before it begins */
 
 	/* What the agent told. */
-	unsigned n_states, n_secrets, n_peers, n_warnings_raised, n_warnings_gone;
+	unsigned n_states, n_secrets, n_peers, n_delegations, n_warnings_raised, n_warnings_gone;
 	char path[512];    /* "joining online paused": the states one after the other */
 	char changed[256]; /* the last on_secrets */
+	char told[512];    /* "pending delegated": the statuses of delegations */
 	int exit_status;   /* the last on_exit; 0: none */
 	struct error save_error;
 };
@@ -58,6 +60,12 @@ struct wish {
 
 void fixture_init(struct fixture *fixture);
 void fixture_fini(struct fixture *fixture);
+/* For those who need a journal; before the workspace begins. */
+void fixture_open_store(struct fixture *fixture);
+/* All that is not on disk is gone, and so is the workspace. */
+void fixture_restart(struct fixture *fixture);
+/* As fixture_settle(), until nothing is under way to or from the journal either. */
+void fixture_settle_store(struct fixture *fixture);
 void fixture_set(struct fixture *fixture, const char *key, const char *text);
 void fixture_put_token(struct fixture *fixture, const char *token); /* on disk */
 /* Makes the workspace, and turns the loop. */

@@ -26,7 +26,7 @@ struct store_shared {
 	char aside[STORE_ASIDE_SIZE];
 	bool opening;  /* the thread is to open the database without a job */
 	bool stopping; /* the thread is to end when the queue is empty */
-	bool deserted; /* the loop is gone: it is not to be told anything */
+	bool deserted; /* the loop is gone, and all that is here is the thread's */
 	bool ended;
 };
 
@@ -50,3 +50,5 @@ struct store {
 
 /* Begins the thread. Its work comes through the shared part, and it ends by that. */
 int store_thread_start(struct store *store, struct error *err);
+/* The memory. */
+void store_destroy(struct store *store);

@@ -239,7 +239,7 @@ static bool wait_for_work(struct store *store, bool is_tidy)
 static bool turn(struct store *store, bool *is_tidy)
 {
 	struct batch batch = { .n_jobs = 0 };
-	bool works;
+	bool works, ends;
 
 	list_init(&batch.jobs);
 	(void)pthread_mutex_lock(&store->mutex);
@@ -249,12 +249,11 @@ static bool turn(struct store *store, bool *is_tidy)
 	store->shared.busy_since_ms = batch.began_ns / 1000000;
 	take_jobs(store, &batch);
 	works = works && (batch.n_jobs > 0 || store->shared.opening);
+	ends = store->shared.deserted || (!works && store->shared.stopping);
 	store->shared.opening = false;
-	if (!works && store->shared.stopping) {
-		(void)pthread_mutex_unlock(&store->mutex);
-		return false;
-	}
 	(void)pthread_mutex_unlock(&store->mutex);
+	if (ends)
+		return false;
 
 	*is_tidy = !works;
 	if (works) {
@@ -278,7 +277,7 @@ static void *store_thread(void *data)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct store *store = data;
-	bool is_tidy = true;
+	bool is_tidy = true, deserted;
 
 	(void)pthread_once(&once, configure_sqlite);
 	(void)pthread_setname_np(pthread_self(), "store");
@@ -288,8 +287,11 @@ static void *store_thread(void *data)
 
 	(void)pthread_mutex_lock(&store->mutex);
 	store->shared.ended = true;
+	deserted = store->shared.deserted;
 	(void)pthread_cond_signal(&store->end);
 	(void)pthread_mutex_unlock(&store->mutex);
+	if (deserted)
+		store_destroy(store);
 	return NULL;
 }
 

@@ -138,7 +138,16 @@ int store_new(struct loop *loop, int state_dirfd, const char *path, const char *
 	return 0;
 }
 
-/* Whether the thread has ended in time. */
+void store_destroy(struct store *store)
+{
+	(void)pthread_cond_destroy(&store->work);
+	(void)pthread_cond_destroy(&store->end);
+	(void)pthread_mutex_destroy(&store->mutex);
+	free(store->path);
+	free(store);
+}
+
+/* Whether the thread has ended in time; if not, the store is its own from here on. */
 static bool store_wait_for_end(struct store *store)
 {
 	struct timespec until;
@@ -154,7 +163,11 @@ static bool store_wait_for_end(struct store *store)
 	while (!store->shared.ended && r != ETIMEDOUT)
 		r = pthread_cond_timedwait(&store->end, &store->mutex, &until);
 	ended = store->shared.ended;
-	store->shared.deserted = true;
+	if (!ended) {
+		ev_async_stop(store->loop->ev, &store->news);
+		(void)pthread_detach(store->thread);
+		store->shared.deserted = true;
+	}
 	(void)pthread_mutex_unlock(&store->mutex);
 	return ended;
 }
@@ -167,25 +180,17 @@ void store_free(struct store *store)
 	store->closed = true;
 	store->events = NULL;
 	if (store->has_thread) {
-		bool ended = store_wait_for_end(store);
-
-		ev_async_stop(store->loop->ev, &store->news);
-		if (!ended) {
-			/* It may wake up any time, and needs all this then. */
+		if (!store_wait_for_end(store)) {
 			log_error("the disk does not answer: left while writing " STORE_FILE);
-			(void)pthread_detach(store->thread);
 			return;
 		}
+
 		(void)pthread_join(store->thread, NULL);
 		while (store_take_answers(store))
 			;
+		ev_async_stop(store->loop->ev, &store->news);
 	}
-
-	(void)pthread_cond_destroy(&store->work);
-	(void)pthread_cond_destroy(&store->end);
-	(void)pthread_mutex_destroy(&store->mutex);
-	free(store->path);
-	free(store);
+	store_destroy(store);
 }
 
 void store_listen(struct store *store, const struct store_events *events, void *data)

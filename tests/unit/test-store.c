@@ -5,6 +5,7 @@
 
 #include "io/store.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,36 +22,43 @@
 
 #define MANY 100
 
+/* Of the store's; a sanitizer may have one of its own. */
 static int n_threads(void)
 {
-	char line[256];
-	FILE *file = fopen("/proc/self/status", "re");
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *entry;
+	char path[300], name[32];
 	int n = 0;
 
-	CHECK(file);
-	while (fgets(line, sizeof(line), file))
-		if (strncmp(line, "Threads:", 8) == 0)
-			n = (int)strtol(line + 8, NULL, 10);
-	(void)fclose(file);
+	CHECK(dir);
+	while ((entry = readdir(dir))) {
+		FILE *file;
+
+		(void)snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
+		file = fopen(path, "re");
+		if (file && fgets(name, sizeof(name), file) && strcmp(name, "store\n") == 0)
+			n++;
+		if (file)
+			(void)fclose(file);
+	}
+	(void)closedir(dir);
 	return n;
 }
 
 TEST(nothing_is_there_before_the_first_job)
 {
-	int before = n_threads();
 	struct error err = { 0 };
 	struct fixture fixture;
 
 	fixture_open(&fixture);
 	CHECK(!store_is_old(fixture.store));
 	CHECK_INT(store_start(fixture.store, &err), 0);
-	CHECK_INT(n_threads(), before);
+	CHECK_INT(n_threads(), 0);
 	CHECK(access(STORE_FILE, F_OK) < 0);
 	CHECK_INT(put(&fixture, 1), ERROR_NONE);
-	CHECK_INT(n_threads(), before + 1);
+	CHECK_INT(n_threads(), 1);
 	CHECK_INT(access(STORE_FILE, F_OK), 0);
 	fixture_close(&fixture);
-	CHECK_INT(n_threads(), before);
 }
 
 TEST(what_was_put_in_is_there_in_the_next_life)
@@ -326,7 +334,7 @@ TEST(a_disk_that_hangs_is_seen_and_not_waited_for_at_the_end)
 	/* When the disk comes round, the loop is gone. */
 	loop_fini(&fixture.loop);
 	disk_release();
-	while (n_threads() > 1)
+	while (n_threads() > 0)
 		(void)usleep(1000);
 	CHECK_INT(count_in_file(STORE_FILE, 0, 9), 2);
 }

@@ -74,6 +74,8 @@ void http_transfer_judge(struct http_transfer *transfer, enum http_outcome verdi
 			 const char *why);
 
 bool http_transfer_was_sent(const struct http_transfer *transfer);
+/* 0: there is none yet. */
+int http_transfer_status(const struct http_transfer *transfer);
 
 /* why has room for the sentence; result points into it and into the transfer. */
 void http_transfer_result(struct http_transfer *transfer, char why[static CURL_ERROR_SIZE],

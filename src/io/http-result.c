@@ -102,6 +102,25 @@ static const char *http_field(const struct http_transfer *transfer, const char *
 	return header->value;
 }
 
+void http_transfer_head(const struct http_transfer *transfer, struct http_result *ret)
+{
+	curl_off_t length = -1;
+
+	(void)curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+	*ret = (struct http_result){
+		.outcome = HTTP_ANSWERED,
+		.sent = true,
+		.status = http_transfer_status(transfer),
+		.body = "",
+		.content_type = http_field(transfer, "Content-Type"),
+		.retry_after = http_field(transfer, "Retry-After"),
+		.length = length,
+		.transfer = transfer,
+	};
+	if (!ret->content_type)
+		ret->content_type = "";
+}
+
 void http_transfer_result(struct http_transfer *transfer, char why[static CURL_ERROR_SIZE],
 			  struct http_result *result)
 {
@@ -109,12 +128,16 @@ void http_transfer_result(struct http_transfer *transfer, char why[static CURL_E
 	bool sent = http_transfer_was_sent(transfer);
 
 	http_transfer_judge_end(transfer);
-	*result = (struct http_result){ .body = "", .content_type = "", .sent = sent };
+	*result = (struct http_result){
+		.body = "",
+		.content_type = "",
+		.length = -1,
+		.sent = sent,
+		.outcome = http_outcome_of(transfer->code, sent),
+	};
 	if (transfer->verdict_why) {
 		result->outcome = transfer->verdict;
 		words = transfer->verdict_why;
-	} else {
-		result->outcome = http_outcome_of(transfer->code, sent);
 	}
 
 	if (result->outcome != HTTP_ANSWERED) {
@@ -122,14 +145,10 @@ void http_transfer_result(struct http_transfer *transfer, char why[static CURL_E
 		return;
 	}
 
-	result->status = http_transfer_status(transfer);
+	http_transfer_head(transfer, result);
+	result->sent = sent;
 	result->body = buffer_at(&transfer->body);
 	result->body_len = buffer_len(&transfer->body) - 1;
-	result->content_type = http_field(transfer, "Content-Type");
-	if (!result->content_type)
-		result->content_type = "";
-	result->retry_after = http_field(transfer, "Retry-After");
-	result->transfer = transfer;
 }
 
 const char *http_result_header(const struct http_result *result, const char *name)

@@ -67,6 +67,7 @@ struct http_transfer *http_transfer_new(void)
 		return NULL;
 
 	list_init(&transfer->node);
+	http_stream_init(&transfer->stream);
 	transfer->easy = curl_easy_init();
 	transfer->url = curl_url();
 	if (!transfer->easy || !transfer->url) {
@@ -77,7 +78,7 @@ struct http_transfer *http_transfer_new(void)
 }
 
 /* What a reply takes counts as long as it is there; small ones are kept, and do not. */
-static void http_transfer_return_room(struct http_transfer *transfer)
+void http_transfer_return_room(struct http_transfer *transfer)
 {
 	if (transfer->room)
 		transfer->room->used -= transfer->room_taken;
@@ -90,6 +91,7 @@ void http_transfer_free(struct http_transfer *transfer)
 		return;
 
 	timer_stop(&transfer->deadline);
+	http_stream_fini(&transfer->stream);
 	curl_easy_cleanup(transfer->easy);
 	curl_url_cleanup(transfer->url);
 	http_envelope_free(transfer->envelope);
@@ -103,6 +105,7 @@ void http_transfer_reset(struct http_transfer *transfer)
 	struct buffer body;
 
 	timer_stop(&transfer->deadline);
+	http_stream_fini(&transfer->stream);
 	curl_easy_reset(transfer->easy);
 	(void)curl_url_set(transfer->url, CURLUPART_URL, NULL, 0);
 	http_envelope_free(transfer->envelope);
@@ -116,6 +119,7 @@ void http_transfer_reset(struct http_transfer *transfer)
 		.body = body,
 	};
 	list_init(&transfer->node);
+	http_stream_init(&transfer->stream);
 }
 
 void http_transfer_judge(struct http_transfer *transfer, enum http_outcome verdict, const char *why)
@@ -295,7 +299,7 @@ static size_t http_on_head(char *line, size_t size, size_t n, void *context)
 	return len;
 }
 
-static bool http_transfer_take_room(struct http_transfer *transfer, size_t len)
+bool http_transfer_take_room(struct http_transfer *transfer, size_t len)
 {
 	struct http_room *room = transfer->room;
 
@@ -311,6 +315,9 @@ static size_t http_on_body(char *bytes, size_t size, size_t n, void *context)
 {
 	struct http_transfer *transfer = context;
 	size_t len = size * n;
+
+	if (transfer->stream.on_body && http_transfer_status(transfer) == 200)
+		return http_stream_receive(transfer, bytes, len);
 
 	if (len > transfer->max_body - buffer_len(&transfer->body)) {
 		http_transfer_judge(transfer, HTTP_TOO_LARGE, "reply is too large");
@@ -446,8 +453,12 @@ int http_transfer_prepare(struct http_transfer *transfer, const struct http_spec
 	transfer->idempotent =
 		strcmp(spec->method, "POST") != 0 && strcmp(spec->method, "PATCH") != 0;
 	transfer->max_body = spec->max_body;
+	if (spec->on_body) {
+		http_stream_prepare(transfer, spec->on_body, spec->max_body);
+		transfer->max_body = HTTP_STREAM_ERROR_MAX;
+	}
 	/* One more, for a NUL behind it. */
-	transfer->body.limit = MIN(spec->max_body, SIZE_MAX - 1) + 1;
+	transfer->body.limit = MIN(transfer->max_body, SIZE_MAX - 1) + 1;
 	transfer->n_before = -1;
 	if (!spec->proxy) {
 		transfer->may_dial = spec->may_dial;

@@ -10,6 +10,7 @@
 #include <curl/curl.h>
 
 #include "io/http-multi.h"
+#include "io/http-stream.h"
 #include "io/http.h"
 
 /* How far the reply's head has come. */
@@ -40,7 +41,8 @@ struct http_transfer {
 	CURL *easy;                     /* owned, as are all that follow */
 	CURLU *url;                     /* parsed once, for us and for curl */
 	struct http_envelope *envelope; /* headers and body of the request */
-	struct buffer body;             /* of the reply */
+	struct buffer body;             /* of the reply; of one that is streamed, what waits */
+	struct http_stream stream;
 
 	bool idempotent;
 	http_may_dial_fn may_dial; /* NULL: what the spec allows, or a proxy dials */
@@ -76,6 +78,13 @@ void http_transfer_judge(struct http_transfer *transfer, enum http_outcome verdi
 bool http_transfer_was_sent(const struct http_transfer *transfer);
 /* 0: there is none yet. */
 int http_transfer_status(const struct http_transfer *transfer);
+
+/* Room for len more bytes of the body, among all replies. */
+bool http_transfer_take_room(struct http_transfer *transfer, size_t len);
+void http_transfer_return_room(struct http_transfer *transfer);
+
+/* What is known of the reply: status, fields, length. */
+void http_transfer_head(const struct http_transfer *transfer, struct http_result *ret);
 
 /* why has room for the sentence; result points into it and into the transfer. */
 void http_transfer_result(struct http_transfer *transfer, char why[static CURL_ERROR_SIZE],

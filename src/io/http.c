@@ -136,19 +136,64 @@ static void http_deliver(struct loop_work *work)
 	}
 }
 
-/* The transfer is out of curl; what became of it is known, and stays. */
-static void http_end(struct http *http, struct http_transfer *transfer)
+static void http_leave_multi(struct http_transfer *transfer)
 {
-	timer_stop(&transfer->deadline);
+	struct http *http = transfer->request->http;
+
 	http_connected(http, transfer);
 	/* A multi that was retired has waited for this. */
 	if (transfer->multi && transfer->multi != http->multi && !transfer->multi->n_easy)
 		loop_defer(http->loop, &http->sweep);
 	transfer->multi = NULL;
+}
+
+/* The transfer is out of curl; what became of it is known, and stays. */
+static void http_end(struct http *http, struct http_transfer *transfer)
+{
+	timer_stop(&transfer->deadline);
+	http_stream_fini(&transfer->stream);
+	http_leave_multi(transfer);
 
 	list_remove(&transfer->node);
 	list_append(&http->done, &transfer->node);
 	loop_defer(http->loop, &http->deliver);
+}
+
+/* curl has let go of it. */
+static void http_finish(struct http_transfer *transfer, CURLcode code)
+{
+	transfer->code = code;
+	transfer->succeeded = code == CURLE_OK;
+	/* What waits to be taken is a part of the reply: the end comes after it. */
+	if (code == CURLE_OK && http_stream_holds(transfer)) {
+		transfer->stream.ended = true;
+		http_leave_multi(transfer);
+		return;
+	}
+	http_end(transfer->request->http, transfer);
+}
+
+/* All that had come of a body was taken: on with it. */
+static void http_on_flowed(struct http_transfer *transfer)
+{
+	struct http_stream *stream = &transfer->stream;
+	CURLcode code;
+
+	if (stream->ended) {
+		http_end(transfer->request->http, transfer);
+		return;
+	}
+
+	if (!stream->held_up)
+		return;
+
+	/* Hands over what it has held back, which it may not like. */
+	stream->held_up = false;
+	code = curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
+	if (code != CURLE_OK) {
+		http_multi_remove(transfer->multi, transfer->easy);
+		http_finish(transfer, code);
+	}
 }
 
 static void http_on_curl_done(CURL *easy, CURLcode code)
@@ -156,9 +201,7 @@ static void http_on_curl_done(CURL *easy, CURLcode code)
 	struct http_transfer *transfer = NULL;
 
 	(void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
-	transfer->code = code;
-	transfer->succeeded = code == CURLE_OK;
-	http_end(transfer->request->http, transfer);
+	http_finish(transfer, code);
 }
 
 static void http_on_deadline(struct timer *timer)
@@ -322,6 +365,7 @@ static int http_begin(struct http *http, struct http_transfer *transfer,
 
 	transfer->room = &http->room;
 	transfer->on_connected = http_on_connected;
+	transfer->stream.on_flowed = http_on_flowed;
 	if (list_empty(&http->waiting) && http_may_dial(http))
 		return http_dial(http, transfer, err);
 
@@ -378,6 +422,12 @@ void http_request_stop(struct http_request *request)
 bool http_request_in_flight(const struct http_request *request)
 {
 	return request->http;
+}
+
+void http_request_resume(struct http_request *request)
+{
+	if (request->transfer)
+		http_stream_resume(request->transfer);
 }
 
 bool http_request_was_sent(const struct http_request *request)

@@ -30,13 +30,27 @@
 #define HTTP_ORIGIN_CONNECTIONS 6 /* as browsers do; more only queue at the server */
 #define HTTP_HEADERS_MAX 65536    /* of one reply, in bytes */
 
+#define HTTP_STREAM_ERROR_MAX 65536 /* of the body of any other status, where a 200 is streamed */
+
 struct http;
 struct http_request;
+struct http_result;
 struct http_transfer;
 struct sockaddr;
 
 /* Whether this address may be dialled. May neither start nor stop a request. */
 typedef bool (*http_may_dial_fn)(const struct sockaddr *address, void *context);
+
+/*
+ * A piece of a 200's body; of head the status, the fields and the length are
+ * there. 0: taken. -EAGAIN: not now; nothing more is read, and the same piece
+ * comes again (perhaps with more behind it) after http_request_resume().
+ * -ECANCELED: the request was stopped in here, and may be gone.
+ *
+ * Bytes are no reply: only on_done says that they were all of it.
+ */
+typedef int (*http_body_fn)(struct http_request *request, const struct http_result *head,
+			    const char *bytes, size_t len);
 
 /* Everything is borrowed until http_request_start() returns. */
 struct http_spec {
@@ -47,6 +61,7 @@ struct http_spec {
 	const char *body;           /* or NULL; sent as application/json */
 	size_t body_len;
 	size_t max_body;            /* of the reply */
+	http_body_fn on_body;       /* NULL: the body of any reply comes whole, to on_done */
 	int64_t timeout_ms;         /* for all of it, from now */
 	int64_t connect_timeout_ms; /* 0: as timeout_ms */
 	const char *ca_file;        /* trusted instead of the system's; NULL: those */
@@ -85,6 +100,7 @@ struct http_result {
 	size_t body_len;
 	const char *content_type; /* "" when absent */
 	const char *retry_after;  /* first one, or NULL */
+	int64_t length;           /* of the body, as it was announced; -1: it was not */
 	const char *why;          /* for a failure: curl's sentence, without URL or body */
 	int64_t elapsed_ms;
 	const struct http_transfer *transfer; /* for http_result_header() */
@@ -124,6 +140,8 @@ int http_request_start(struct http_request *request, struct http *http,
 		       const struct http_spec *spec, struct error *err);
 void http_request_stop(struct http_request *request); /* takes one that is not in flight */
 bool http_request_in_flight(const struct http_request *request);
+/* After on_body has said -EAGAIN; takes one that is not in flight. */
+void http_request_resume(struct http_request *request);
 /* Of one in flight: at least one byte of it has left. */
 bool http_request_was_sent(const struct http_request *request);
 
@@ -141,8 +159,8 @@ struct http_stats {
 const struct http_stats *http_stats(const struct http *http);
 
 /*
- * A field of an answered reply, during the callback only: the first one of that
- * name, NULL when there is none. Borrowed until the next call of this function.
+ * A field of an answered reply (or of a head), during the callback only: the first
+ * one of that name, NULL when there is none. Borrowed until the next call of this function.
  */
 const char *http_result_header(const struct http_result *result, const char *name);
 

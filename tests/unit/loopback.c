@@ -16,7 +16,7 @@ struct http *http;
 unsigned n_waiting;
 
 struct conn {
-	struct ev_io io;
+	struct ev_io io, writable;
 	struct server *server;
 	struct list node;
 	struct loop_work work; /* sends the next byte */
@@ -44,6 +44,7 @@ void tear_down(void)
 static void conn_close(struct conn *conn)
 {
 	ev_io_stop(loop.ev, &conn->io);
+	ev_io_stop(loop.ev, &conn->writable);
 	loop_work_cancel(&conn->work);
 	list_remove(&conn->node);
 	conn->server->n_open--;
@@ -51,14 +52,21 @@ static void conn_close(struct conn *conn)
 	free(conn);
 }
 
+/* What the socket takes of so much. */
 static void conn_send(struct conn *conn, size_t len)
 {
 	const char *bytes = conn->reply->bytes + conn->n_sent;
 	ssize_t n = send(conn->io.fd, bytes, len, MSG_NOSIGNAL);
 
+	if (n < 0 && errno == EAGAIN)
+		return;
+
 	/* A client that has had enough is none of our business. */
-	CHECK(n == (ssize_t)len || (n < 0 && (errno == EPIPE || errno == ECONNRESET)));
-	conn->n_sent += len;
+	CHECK(n >= 0 || errno == EPIPE || errno == ECONNRESET);
+	if (n < 0)
+		n = (ssize_t)len;
+	conn->n_sent += (size_t)n;
+	conn->server->n_sent += (size_t)n;
 }
 
 static void conn_send_byte(struct loop_work *work)
@@ -68,6 +76,31 @@ static void conn_send_byte(struct loop_work *work)
 	conn_send(conn, 1);
 	if (conn->n_sent < conn->len)
 		loop_defer(&loop, &conn->work);
+}
+
+/* All of the reply is out. */
+static void conn_finish(struct conn *conn)
+{
+	enum after after = conn->reply->after;
+
+	if (after == RESET)
+		CHECK_INT(setsockopt(conn->io.fd, SOL_SOCKET, SO_LINGER,
+				     &(struct linger){ .l_onoff = 1 }, sizeof(struct linger)),
+			  0);
+	if (after != KEEP)
+		conn_close(conn);
+}
+
+static void conn_on_writable(struct ev_loop *ev, struct ev_io *io, int events)
+{
+	struct conn *conn = container_of(io, struct conn, writable);
+
+	conn_send(conn, conn->len - conn->n_sent);
+	if (conn->n_sent < conn->len)
+		return;
+
+	ev_io_stop(ev, io);
+	conn_finish(conn);
 }
 
 static void conn_answer(struct conn *conn)
@@ -90,12 +123,10 @@ static void conn_answer(struct conn *conn)
 
 	if (conn->len)
 		conn_send(conn, conn->len);
-	if (reply->after == RESET)
-		CHECK_INT(setsockopt(conn->io.fd, SOL_SOCKET, SO_LINGER,
-				     &(struct linger){ .l_onoff = 1 }, sizeof(struct linger)),
-			  0);
-	if (reply->after != KEEP)
-		conn_close(conn);
+	if (conn->n_sent < conn->len)
+		ev_io_start(loop.ev, &conn->writable);
+	else
+		conn_finish(conn);
 }
 
 /* How long the request is, or 0 when it is not all there. */
@@ -162,6 +193,7 @@ static void server_on_readable(struct ev_loop *ev, struct ev_io *io, int events)
 	server->n_open++;
 	server->most_open = MAX(server->most_open, server->n_open);
 	ev_io_init(&conn->io, conn_on_readable, fd, EV_READ);
+	ev_io_init(&conn->writable, conn_on_writable, fd, EV_WRITE);
 	ev_io_start(ev, &conn->io);
 }
 

@@ -43,6 +43,15 @@ static void on_peers(void *data, struct workspace *workspace)
 		server_on_peers(daemon->server, workspace);
 }
 
+static void on_delegation(void *data, struct workspace *workspace,
+			  const struct delegation *delegation)
+{
+	struct daemon *daemon = data;
+
+	if (daemon->server)
+		server_on_delegation(daemon->server, workspace, delegation);
+}
+
 static void on_warning(void *data, const struct agent_warning *warning, bool raised)
 {
 	struct daemon *daemon = data;
@@ -85,6 +94,7 @@ const struct agent_events daemon_events = {
 	.on_report = on_report,
 	.on_secrets = on_secrets,
 	.on_peers = on_peers,
+	.on_delegation = on_delegation,
 	.on_warning = on_warning,
 	.on_exit = on_exit_wanted,
 	.save = save_workspace,

@@ -294,6 +294,19 @@ void events_on_peers(struct hub *hub, struct workspace *workspace)
 	end(hub, EVENT_PEERS_CHANGED, name);
 }
 
+void events_on_delegation(struct hub *hub, struct workspace *workspace,
+			  const struct delegation *delegation)
+{
+	const char *name = workspace->settings.name;
+	struct buffer *event = begin(hub, EVENT_DELEGATION_UPDATED, name);
+
+	if (!event)
+		return;
+
+	status_write_delegation(event, "data", NULL, delegation);
+	end(hub, EVENT_DELEGATION_UPDATED, name);
+}
+
 void events_on_warning(struct hub *hub, const struct agent_warning *warning, bool raised)
 {
 	const char *name = warning->workspace[0] ? warning->workspace : NULL;

@@ -189,22 +189,48 @@ static int workspace_join(struct call *call, struct error *err)
 	return CALL_PARKED;
 }
 
-static int workspace_leave(struct call *call, struct error *err)
+static int answer_left(struct call *call)
 {
-	struct buffer *out;
-	int r;
+	struct buffer *out = call_result(call);
 
-	r = agent_leave(call->hub->host.agent, call->workspace, call->args[LEAVE_FORGET].boolean,
-			err);
-	if (r < 0)
-		return r;
-
-	call->workspace = NULL;
-	out = call_result(call);
 	writer_open(out, NULL, '{');
 	writer_bool(out, "left", true);
 	writer_close(out, '}');
 	return 0;
+}
+
+static int forgotten(struct call *call, const struct error *failed, struct error *err)
+{
+	if (!failed)
+		return answer_left(call);
+
+	*err = *failed;
+	error_prefix(err, "it has left, but what is in the journal is not wiped");
+	return -EIO;
+}
+
+static int workspace_leave(struct call *call, struct error *err)
+{
+	struct workspace_key key = workspace_settings_key(&call->workspace->settings);
+	struct agent *agent = call->hub->host.agent;
+	bool forget = call->args[LEAVE_FORGET].boolean;
+	struct waiter *waiter;
+	int r;
+
+	r = agent_leave(agent, call->workspace, forget, err);
+	if (r < 0)
+		return r;
+
+	call->workspace = NULL;
+	if (!forget || !agent_has_journal(agent))
+		return answer_left(call);
+
+	waiter = call_park(&call, forgotten, err);
+	if (!waiter)
+		return -ENOMEM;
+
+	r = agent_forget(agent, &key, waiter, err);
+	return r < 0 ? r : CALL_PARKED;
 }
 
 /* Reporting: a member that is left out stays as it was said before. */

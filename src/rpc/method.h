@@ -8,8 +8,8 @@
 
 #include "rpc/schema.h"
 
-extern const struct method methods_daemon[], methods_events[], methods_peers[], methods_rpc[],
-	methods_secrets[], methods_token[], methods_workspace[];
+extern const struct method methods_daemon[], methods_delegation[], methods_events[],
+	methods_peers[], methods_rpc[], methods_secrets[], methods_token[], methods_workspace[];
 
 /* All of them. */
 void method_init_schema(struct schema *schema);

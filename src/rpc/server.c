@@ -405,6 +405,12 @@ void server_on_peers(struct server *server, struct workspace *workspace)
 	events_on_peers(&server->hub, workspace);
 }
 
+void server_on_delegation(struct server *server, struct workspace *workspace,
+			  const struct delegation *delegation)
+{
+	events_on_delegation(&server->hub, workspace, delegation);
+}
+
 void server_on_warning(struct server *server, const struct agent_warning *warning, bool raised)
 {
 	events_on_warning(&server->hub, warning, raised);

@@ -55,6 +55,26 @@ static void write_peerbook(struct buffer *out, const struct workspace *workspace
 	writer_close(out, '}');
 }
 
+struct outgoing {
+	struct buffer *out;
+	const char *workspace;
+};
+
+static void write_delegation(const struct delegation *delegation, void *data)
+{
+	const struct outgoing *outgoing = data;
+
+	status_write_delegation(outgoing->out, NULL, outgoing->workspace, delegation);
+}
+
+static void write_outbox(struct buffer *out, const struct workspace *workspace)
+{
+	struct outgoing outgoing = { out, workspace->settings.name };
+
+	if (workspace->outbox)
+		outbox_each(workspace->outbox, write_delegation, &outgoing);
+}
+
 static void write_warnings(struct buffer *out, const char *only, const struct agent *agent)
 {
 	writer_open(out, "warnings", '[');
@@ -77,6 +97,8 @@ void snapshot_write(struct buffer *out, const char *name, const struct agent *ag
 		write_all(out, only, "secrets", agent, write_vault);
 	if (types & 1u << EVENT_PEERS_CHANGED)
 		write_all(out, only, "peers", agent, write_peerbook);
+	if (types & 1u << EVENT_DELEGATION_UPDATED)
+		write_all(out, only, "delegations", agent, write_outbox);
 	if (types & 1u << EVENT_DAEMON_WARNING)
 		write_warnings(out, only, agent);
 	writer_close(out, '}');

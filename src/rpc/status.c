@@ -93,6 +93,23 @@ void status_write_workspace(struct buffer *out, const char *name, const struct w
 	writer_close(out, '}');
 }
 
+void status_write_delegation(struct buffer *out, const char *name, const char *workspace,
+			     const struct delegation *delegation)
+{
+	writer_open(out, name, '{');
+	if (workspace)
+		writer_text(out, "workspace", workspace);
+	writer_text(out, "delegation_id", delegation->id);
+	writer_text(out, "to", delegation->to);
+	writer_text(out, "status", delegate_status_name(delegation->status));
+	writer_time(out, "created_at", delegation->created_wall_ms);
+	writer_time(out, "updated_at", delegation->updated_wall_ms);
+	writer_text(out, "preview", delegation->preview);
+	writer_text(out, "error", delegation->error);
+	writer_text(out, "platform_delegation_id", delegation->platform_id);
+	writer_close(out, '}');
+}
+
 void status_write_warning(struct buffer *out, const char *name, const struct agent_warning *warning)
 {
 	writer_open(out, name, '{');

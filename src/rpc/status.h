@@ -12,6 +12,9 @@
 void status_write_workspace(struct buffer *out, const char *name,
 			    const struct workspace *workspace);
 void status_write_report(struct buffer *out, const char *name, const struct workspace *workspace);
+/* workspace: NULL where it is plain whose it is. */
+void status_write_delegation(struct buffer *out, const char *name, const char *workspace,
+			     const struct delegation *delegation);
 void status_write_warning(struct buffer *out, const char *name,
 			  const struct agent_warning *warning);
 

@@ -36,6 +36,7 @@ static void end(struct workspace *workspace)
 	free(workspace->peerbook->peers);
 	buffer_fini(&workspace->peerbook->json);
 	free(workspace->peerbook);
+	free(workspace->outbox);
 	free(workspace);
 }
 
@@ -63,6 +64,8 @@ struct workspace *fake_add(const char *name, const char *id, const char *bundle)
 	CHECK_INT(workspace_settings_init(&workspace->settings), 0);
 	(void)snprintf(workspace->settings.name, sizeof(workspace->settings.name), "%s", name);
 	(void)snprintf(workspace->settings.id, sizeof(workspace->settings.id), "%s", id);
+	workspace->settings.platform.url = strdup("https://platform.test");
+	CHECK(workspace->settings.platform.url);
 	workspace->context = &fake.agent.context;
 	workspace->state = LIFECYCLE_ONLINE;
 	workspace->heartbeat.born_ms = loop_now_ms(fake.agent.context.loop);
@@ -74,6 +77,8 @@ struct workspace *fake_add(const char *name, const char *id, const char *bundle)
 	CHECK(workspace->peerbook);
 	list_init(&workspace->peerbook->waiters);
 	buffer_init(&workspace->peerbook->json, 1 << 24);
+	workspace->outbox = calloc(1, sizeof(*workspace->outbox));
+	CHECK(workspace->outbox);
 	list_append(&fake.agent.workspaces, &workspace->node);
 	fake.agent.n_workspaces++;
 	return workspace;
@@ -334,4 +339,87 @@ bool peerbook_invalidate(struct peerbook *book, struct peer *peer)
 	peer->direct_until_ms = 0;
 	peer->direct_url = NULL;
 	return known;
+}
+
+bool agent_has_journal(const struct agent *agent)
+{
+	return fake.has_journal;
+}
+
+int agent_forget(struct agent *agent, const struct workspace_key *workspace, struct waiter *waiter,
+		 struct error *err)
+{
+	(void)snprintf(fake.wiped, sizeof(fake.wiped), "%s", workspace->text);
+	return wait_for(waiter);
+}
+
+/* agent/outbox.h */
+
+struct outbox *workspace_outbox(struct workspace *workspace, struct error *err)
+{
+	return workspace->outbox;
+}
+
+static void set_told(struct delegations told, bool duplicate)
+{
+	list_for_each (node, &fake.agent.workspaces) {
+		struct workspace *workspace = list_entry(node, struct workspace, node);
+
+		workspace->outbox->told = told;
+		workspace->outbox->told_duplicate = duplicate;
+	}
+}
+
+void fake_tell(struct delegation *rows, size_t n, bool duplicate)
+{
+	set_told((struct delegations){ rows, n }, duplicate);
+	waiters_call(&fake.waiters, NULL);
+	set_told((struct delegations){ NULL }, false);
+}
+
+int outbox_create(struct outbox *outbox, const struct outbox_order *order, struct waiter *waiter,
+		  struct error *err)
+{
+	if (fake.full)
+		return error_set(err, ERROR_OVERLOADED, EBUSY, "there are too many");
+
+	(void)snprintf(fake.ordered, sizeof(fake.ordered), "%s %s %s", order->to,
+		       order->key ? order->key : "-", order->task);
+	return wait_for(waiter);
+}
+
+int outbox_find(struct outbox *outbox, const char *id, struct waiter *waiter, struct error *err)
+{
+	(void)snprintf(fake.ordered, sizeof(fake.ordered), "%s", id);
+	return wait_for(waiter);
+}
+
+int outbox_list(struct outbox *outbox, const enum delegate_status *status, size_t limit,
+		struct waiter *waiter, struct error *err)
+{
+	(void)snprintf(fake.ordered, sizeof(fake.ordered), "%s %zu",
+		       status ? delegate_status_name(*status) : "any", limit);
+	return wait_for(waiter);
+}
+
+const struct delegation *outbox_look(const struct outbox *outbox, const char *id)
+{
+	return fake.open;
+}
+
+bool outbox_await_try(struct outbox *outbox, const char *id, struct waiter *waiter)
+{
+	return fake.open && wait_for(waiter) == 0;
+}
+
+bool outbox_await_end(struct outbox *outbox, const char *id, struct waiter *waiter)
+{
+	return fake.open && wait_for(waiter) == 0;
+}
+
+void outbox_each(const struct outbox *outbox,
+		 void (*visit)(const struct delegation *delegation, void *data), void *data)
+{
+	if (fake.open)
+		visit(fake.open, data);
 }

@@ -21,6 +21,10 @@ struct fake {
 	struct list waiters; /* for all but secrets, peers and joining */
 	char token[64];      /* what was joined or set with */
 	bool forgotten;
+	bool has_journal, full; /* full: no delegation is taken */
+	char wiped[WORKSPACE_KEY_SIZE];
+	char ordered[256];       /* what an outbox was asked last */
+	struct delegation *open; /* the only one that has not ended; borrowed */
 };
 
 extern struct fake fake;
@@ -32,5 +36,7 @@ void fake_fini(void);
 struct workspace *fake_add(const char *name, const char *id, const char *bundle);
 void fake_set_bundle(struct workspace *workspace, const char *bundle);
 void fake_set_state(struct workspace *workspace, enum lifecycle_state state);
+/* All that wait are told these delegations; borrowed. */
+void fake_tell(struct delegation *rows, size_t n, bool duplicate);
 /* peers is the book's JSON; their names and ids are read from it. */
 void fake_set_peers(struct workspace *workspace, const char *peers);

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import shipped
 from report import Gate, Result, Rounds, number
 from rows import Effort, share
 from stage import HERE, ONE_SECRET, Missing, Stage, end, notify_socket, pin, request
@@ -131,7 +132,7 @@ def spawn_true() -> float:
 def ready(stage: Stage, effort: Effort) -> Result:
     config = stage.configure(stage.platform())
     path, samples = stage.dir / "notify", []
-    environment = {**os.environ, "NOTIFY_SOCKET": str(path)}
+    environment = shipped.environment(NOTIFY_SOCKET=str(path))
     before = os.sched_getaffinity(0)
     pin(HERE)()
     try:

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import shipped
+
 PATIENCE_S = 60
 #: All that is compared shares CPU 0; what only has to be there is on the other one.
 HERE, THERE = 0, 1
@@ -211,14 +213,14 @@ class Stage:
                                              f"token_file = {self.dir}/token\n")
         return self.file("agentd.conf",
                          f"[daemon]\nlog_level = warning\nstate_dir = {self.dir}/state\n"
-                         f"socket = {self.dir}/agentd.sock\n"
+                         f"socket = {self.dir}/agentd.sock\nsocket_group = {shipped.SOCKET_GROUP}\n"
                          f"[defaults]\nplatform_url = {url}\n")
 
     def daemon(self, platform_cpu: int = THERE) -> Daemon:
         """Ours, online, with everything fetched."""
         url = self.platform(platform_cpu)
         config = self.configure(url)
-        process = self.start(self.ours("molecule-agentd"), "--config", config, cpu=HERE)
+        process = self.start(self.ours("molecule-agentd"), "--config", config, cpu=HERE, env=shipped.environment())
         path = self.dir / "agentd.sock"
         wait_until(lambda: connects(socket.AF_UNIX, str(path)), "the daemon's socket")
         daemon = Daemon(process.pid, path, url)

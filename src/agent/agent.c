@@ -13,6 +13,7 @@
 #include "agent/journal.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "io/host.h"
 
 int agent_new(struct loop *loop, struct http *http, int state_dirfd,
 	      const struct agent_events *events, void *events_data, struct agent **ret,
@@ -34,7 +35,7 @@ int agent_new(struct loop *loop, struct http *http, int state_dirfd,
 	outboxes_init(&agent->outboxes, &agent->context, &agent->roster, &agent->workspaces);
 	list_init(&agent->platforms);
 	list_init(&agent->context.warnings);
-	host_id(agent->context.machine);
+	agent->context.host = host_number();
 	*ret = agent;
 	return 0;
 }

@@ -14,7 +14,6 @@
 #include "agent/settings.h"
 #include "base/error.h"
 #include "base/list.h"
-#include "io/host.h"
 #include "io/http.h"
 #include "io/loop.h"
 
@@ -64,8 +63,7 @@ struct agent_context {
 	const struct agent_events *events; /* borrowed */
 	void *events_data;
 	struct list warnings;
-	char machine[HOST_ID_SIZE]; /* for the phase: an id of this host, not the machine id itself
-				     */
+	uint64_t host; /* its number, for what many hosts do: not all at once */
 };
 
 /* Raises a warning, or gives one that stands another text. */

@@ -2,14 +2,15 @@
 #pragma once
 
 /*
- * Who this host is.
+ * Which of many hosts this is.
  */
 
-#define HOST_ID_SIZE 33
+#include <stdint.h>
 
 /*
- * An id of this host that is stable across boots and tells nobody the machine
- * id (which is confidential): derived from it for this program. Random where
- * there is no machine id, as in some containers.
+ * A number that differs from host to host and is the same after each start: for
+ * spreading over time what many hosts do. It is no identity, and is told to
+ * nobody: it comes from the machine id, which is confidential. Random where
+ * there is none, as in some containers.
  */
-void host_id(char dst[static HOST_ID_SIZE]);
+uint64_t host_number(void);

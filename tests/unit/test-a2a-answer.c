@@ -271,6 +271,9 @@ TEST(a_direct_peer_that_refuses_is_not_asked_twice)
 	CHECK_FAILED(A2A_DIRECT, 302, "", ERROR_PEER,
 		     "cannot call bob: it redirects elsewhere (HTTP 302), and redirects are not "
 		     "followed");
+	CHECK_FAILED(A2A_DIRECT, 300, "{'result':'pong'}", ERROR_PEER,
+		     "cannot call bob: it redirects elsewhere (HTTP 300), and redirects are not "
+		     "followed");
 	CHECK_FAILED(A2A_DIRECT, 429, "slow down", ERROR_RATE_LIMITED,
 		     "cannot call bob: it asks for fewer requests (HTTP 429)");
 }

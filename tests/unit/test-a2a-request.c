@@ -89,6 +89,13 @@ TEST(parts_without_kind_get_one)
 		  "{'kind':'file','file':{'uri':'workspace:/a','size':3}}]");
 }
 
+TEST(what_a_part_says_it_is_counts_more_than_what_is_in_it)
+{
+	CHECK_0_3("{'parts':[{'type':'data','text':'a','data':{'n':1}},"
+		  "{'kind':'text','type':'data','text':'a','data':{}}]}",
+		  "'parts':[{'kind':'data','data':{'n':1}},{'kind':'text','text':'a'}]");
+}
+
 TEST(a_0_3_message_keeps_what_nobody_knows)
 {
 	CHECK_0_3("{'kind':'message','x-a':[1, 2],'role':'user','contextId':'c','taskId':'t',"

@@ -325,6 +325,18 @@ TEST(a_stream_that_ends_says_how)
 		     A2A_SHAPE_ANSWER, "pong");
 }
 
+TEST(a_streams_task_that_only_says_goodbye_leaves_what_was_made)
+{
+	CHECK_STREAM(ARTIFACT_EVENT
+		     "data: " RESULT("{'kind':'task','id':'t1','status':{'state':'completed',"
+				     "'message':{'parts':[{'text':'bye'}]}}}") "\n\n",
+		     A2A_SHAPE_ANSWER, "pong");
+	CHECK_STREAM(ARTIFACT_EVENT
+		     "data: " RESULT("{'kind':'task','id':'t1','status':{'state':'completed'},"
+				     "'artifacts':[{'parts':[{'text':'all of it'}]}]}") "\n\n",
+		     A2A_SHAPE_ANSWER, "all of it");
+}
+
 TEST(a_stream_that_breaks_off_is_work_that_goes_on)
 {
 	struct streamed streamed = stream_of(WORKING_EVENT REMARK_EVENT);

@@ -60,41 +60,40 @@ static bool is_in_manifest(const struct ledger *ledger, const struct ledger_entr
 		memcmp(ledger_path(ledger, entry), PLUGINFILE_PATH, entry->path_len) != 0);
 }
 
-static bool digest_manifest(const struct ledger *ledger, struct sha256 *sha256, struct buffer *text)
+static void digest_buffer(struct sha256 *sha256, struct buffer *text)
 {
-	bool first = true;
+	sha256_add(sha256, buffer_at(text), buffer_len(text));
+	buffer_consume(text, buffer_len(text));
+}
 
-	if (!sha256_begin(sha256))
-		return false;
+int ledger_manifest(const struct ledger *ledger, uint8_t digest[static SHA256_LEN],
+		    struct error *err)
+{
+	AUTO(buffer_fini) struct buffer text = BUFFER_INIT(PIECE);
+	const char *between = "[";
+	struct sha256 sha256;
 
-	(void)buffer_append_char(text, '[');
-	for (size_t i = 0; i < ledger->n_entries; i++) {
+	sha256_begin(&sha256);
+	(void)buffer_append_char(&text, '[');
+	for (size_t i = 0; i < ledger->n_entries && !text.failed; i++) {
 		const struct ledger_entry *entry = &ledger->entries[i];
 		char hex[SHA256_HEX_SIZE];
 
 		if (!is_in_manifest(ledger, entry))
 			continue;
-		(void)buffer_append_text(text, first ? "[" : ", [");
-		append_python_string(text, ledger_path(ledger, entry), entry->path_len);
-		(void)buffer_printf(text, ", \"%s\"]", sha256_hex(hex, entry->sha256));
-		first = false;
-		if (text->failed || !sha256_add(sha256, buffer_at(text), buffer_len(text)))
-			return false;
-		buffer_consume(text, buffer_len(text));
+		(void)buffer_append_text(&text, between);
+		append_python_string(&text, ledger_path(ledger, entry), entry->path_len);
+		(void)buffer_printf(&text, ", \"%s\"]", sha256_hex(hex, entry->sha256));
+		digest_buffer(&sha256, &text);
+		between = ", [";
 	}
-	(void)buffer_append_char(text, ']');
-	return !text->failed && sha256_add(sha256, buffer_at(text), buffer_len(text));
-}
+	(void)buffer_append_char(&text, ']');
+	if (text.failed)
+		return error_set(err, ERROR_INTERNAL, -text.failed,
+				 "cannot compute the digest of the plugin's files: %m");
 
-int ledger_manifest(const struct ledger *ledger, struct sha256 *sha256,
-		    uint8_t digest[static SHA256_LEN], struct error *err)
-{
-	AUTO(buffer_fini) struct buffer text = BUFFER_INIT(PIECE);
-
-	if (!digest_manifest(ledger, sha256, &text) || !sha256_end(sha256, digest))
-		return error_set(err, ERROR_INTERNAL, ENOMEM,
-				 "no memory for the digest of the plugin's files");
-
+	digest_buffer(&sha256, &text);
+	sha256_end(&sha256, digest);
 	return 0;
 }
 

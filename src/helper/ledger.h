@@ -72,8 +72,8 @@ int ledger_settle(struct ledger *ledger, struct refusal *refusal);
  * The digest that the platform's Python SDK makes of a plugin's files: SHA-256 of
  * json.dumps() of the sorted list of [path, sha256 in hex], without plugin.yaml.
  */
-int ledger_manifest(const struct ledger *ledger, struct sha256 *sha256,
-		    uint8_t digest[static SHA256_LEN], struct error *err);
+int ledger_manifest(const struct ledger *ledger, uint8_t digest[static SHA256_LEN],
+		    struct error *err);
 
 int ledger_write(const struct ledger *ledger, int fd, struct error *err);
 int ledger_read(struct ledger *ledger, int fd, struct error *err);

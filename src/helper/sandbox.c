@@ -20,7 +20,7 @@
  * Writable memory: the libraries' own and what they take. The list of files is
  * bounded (ledger.h), all else is buffers of fixed size.
  */
-#define DATA_MAX (UINT64_C(48) << 20)
+#define DATA_MAX (UINT64_C(16) << 20)
 
 /* Inflating and hashing 512 MiB takes five seconds; this is for slow machines. */
 #define CPU_SECONDS_MAX 120

@@ -26,9 +26,6 @@ int tree_init(struct tree *tree, int staging, struct ledger *ledger, uint64_t si
 		.size_max = size_max,
 	};
 
-	tree->sha256 = sha256_new();
-	if (!tree->sha256)
-		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory to unpack the archive");
 	if (mkdirat(staging, TREE_DIR, IMPLIED_DIR_MODE) < 0)
 		return error_set(err, file_error_kind(errno), errno,
 				 "cannot make the plugin's directory: %m");
@@ -48,7 +45,6 @@ static void close_fd(int *fd)
 
 void tree_fini(struct tree *tree)
 {
-	sha256_free(TAKE(tree->sha256));
 	close_fd(&tree->file);
 	close_fd(&tree->parent);
 	close_fd(&tree->root);
@@ -239,9 +235,8 @@ static int finish_file(struct tree *tree, struct refusal *refusal)
 	}
 	if (close(fd) < 0)
 		return refuse_errno(refusal, errno);
-	if (!sha256_end(tree->sha256, last_entry(tree)->sha256))
-		return refuse(refusal, ERROR_INTERNAL, "its digest cannot be computed");
 
+	sha256_end(&tree->sha256, last_entry(tree)->sha256);
 	return 0;
 }
 
@@ -262,8 +257,6 @@ int tree_add_file(struct tree *tree, const struct tree_file *file, struct refusa
 			       refusal);
 	if (r < 0)
 		return r;
-	if (!sha256_begin(tree->sha256))
-		return refuse(refusal, ERROR_INTERNAL, "its digest cannot be computed");
 
 	entry->mode = (uint16_t)file->mode;
 	entry->size = file->size;
@@ -271,6 +264,7 @@ int tree_add_file(struct tree *tree, const struct tree_file *file, struct refusa
 	if (fd < 0)
 		return refuse_errno(refusal, -fd);
 
+	sha256_begin(&tree->sha256);
 	tree->file = fd;
 	tree->left = file->size;
 	tree->mtime = file->mtime;
@@ -284,9 +278,8 @@ int tree_write(struct tree *tree, const void *bytes, size_t len, struct refusal 
 	r = fd_write_all(tree->file, bytes, len);
 	if (r < 0)
 		return refuse_errno(refusal, -r);
-	if (!sha256_add(tree->sha256, bytes, len))
-		return refuse(refusal, ERROR_INTERNAL, "its digest cannot be computed");
 
+	sha256_add(&tree->sha256, bytes, len);
 	tree->left -= len;
 	tree->n_bytes += len;
 	return tree->left ? 0 : finish_file(tree, refusal);

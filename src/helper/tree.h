@@ -17,7 +17,6 @@
 
 struct tree {
 	struct ledger *ledger; /* borrowed */
-	struct sha256 *sha256; /* owned; of the open file */
 	int root;              /* owned */
 	int parent;            /* owned; the directory of the last entry, or -1 */
 	int file;              /* owned; the open one, or -1 */
@@ -27,6 +26,7 @@ struct tree {
 	uint64_t size_max; /* of all files */
 	uint64_t left;     /* bytes of the open file still to come */
 	int64_t mtime;     /* of the open file */
+	struct sha256 sha256;
 };
 
 /* Makes TREE_DIR in staging, which must not have one. */

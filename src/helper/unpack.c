@@ -33,7 +33,7 @@ struct keeper {
 	pid_t reader;
 	int feed; /* to the reader; -1 once it has everything */
 	uint64_t packed;
-	struct sha256 *tarball;
+	struct sha256 tarball;
 	uint8_t digest[SHA256_LEN];
 	size_t feed_at, feed_len;
 	int64_t now;
@@ -43,15 +43,11 @@ struct keeper {
 	char feed_bytes[FEED_SIZE];
 };
 
-static int close_feed(struct keeper *keeper, struct refusal *refusal)
+static void close_feed(struct keeper *keeper)
 {
-	if (!sha256_end(keeper->tarball, keeper->digest))
-		return refuse(refusal, ERROR_INTERNAL, "the archive's digest cannot be computed");
-
 	(void)close(keeper->feed);
 	keeper->feed = -1;
 	keeper->input_ended = true;
-	return 0;
 }
 
 static int read_input(struct keeper *keeper, struct refusal *refusal)
@@ -62,17 +58,19 @@ static int read_input(struct keeper *keeper, struct refusal *refusal)
 		return 0;
 	if (n < 0)
 		return refuse(refusal, ERROR_UNAVAILABLE, "cannot read the archive: %m");
-	if (n == 0)
-		return close_feed(keeper, refusal);
+	if (n == 0) {
+		sha256_end(&keeper->tarball, keeper->digest);
+		close_feed(keeper);
+		return 0;
+	}
 
 	keeper->packed += (size_t)n;
 	if (keeper->packed > keeper->request->limits.packed)
 		return refuse(refusal, ERROR_TOO_LARGE,
 			      "the archive is larger than %" PRIu64 " bytes",
 			      keeper->request->limits.packed);
-	if (!sha256_add(keeper->tarball, keeper->feed_bytes, (size_t)n))
-		return refuse(refusal, ERROR_INTERNAL, "the archive's digest cannot be computed");
 
+	sha256_add(&keeper->tarball, keeper->feed_bytes, (size_t)n);
 	keeper->feed_at = 0;
 	keeper->feed_len = (size_t)n;
 	return 0;
@@ -88,9 +86,7 @@ static void feed_reader(struct keeper *keeper)
 		keeper->feed_len -= (size_t)n;
 	} else if (errno != EAGAIN && errno != EINTR) {
 		keeper->feed_len = 0;
-		keeper->input_ended = true;
-		(void)close(keeper->feed);
-		keeper->feed = -1;
+		close_feed(keeper);
 	}
 }
 
@@ -419,7 +415,7 @@ static int conclude(struct keeper *keeper, struct refusal *refusal)
 	if (r < 0)
 		return r;
 
-	if (ledger_manifest(&keeper->ledger, keeper->tarball, digest, &refusal->err) < 0)
+	if (ledger_manifest(&keeper->ledger, digest, &refusal->err) < 0)
 		return -EBADMSG;
 	r = check_plugin(keeper, sha256_hex(manifest, digest), refusal);
 	if (r < 0)
@@ -455,8 +451,6 @@ static int keep(struct keeper *keeper, struct refusal *refusal)
 
 	if (sandbox_keeper(&sandbox, &refusal->err) < 0)
 		return -EBADMSG;
-	if (!sha256_begin(keeper->tarball))
-		return refuse(refusal, ERROR_INTERNAL, "the archive's digest cannot be computed");
 	if (tree_init(&keeper->tree, request->staging, &keeper->ledger, request->limits.unpacked,
 		      &refusal->err) < 0)
 		return -EBADMSG;
@@ -497,9 +491,8 @@ int unpack(const struct unpack_request *request, struct say *say, struct refusal
 	keeper->now = time(NULL);
 	keeper->tree = (struct tree){ .root = -1, .parent = -1, .file = -1 };
 	ledger_init(&keeper->ledger, request->limits.files);
-	keeper->tarball = sha256_new();
-	r = keeper->tarball ? start_reader(keeper, refusal)
-			    : refuse(refusal, ERROR_INTERNAL, "no memory to unpack the archive");
+	sha256_begin(&keeper->tarball);
+	r = start_reader(keeper, refusal);
 	if (r == 0)
 		r = keep(keeper, refusal);
 
@@ -508,6 +501,5 @@ int unpack(const struct unpack_request *request, struct say *say, struct refusal
 	if (r < 0)
 		(void)sweep(request->staging, NULL);
 	ledger_fini(&keeper->ledger);
-	sha256_free(keeper->tarball);
 	return r;
 }

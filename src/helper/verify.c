@@ -21,7 +21,6 @@
 
 struct verifier {
 	struct ledger ledger;
-	struct sha256 *sha256;   /* owned */
 	struct say *say;         /* borrowed */
 	struct refusal *refusal; /* borrowed */
 	uint64_t n_drift;
@@ -67,10 +66,10 @@ static int cannot_read(struct verifier *verifier, const char *path, size_t len, 
 
 static int hash_file(struct verifier *verifier, int fd, uint8_t digest[static SHA256_LEN])
 {
+	struct sha256 sha256;
 	ssize_t n;
 
-	if (!sha256_begin(verifier->sha256))
-		return -ENOMEM;
+	sha256_begin(&sha256);
 	for (;;) {
 		n = read(fd, verifier->bytes, sizeof(verifier->bytes));
 		if (n < 0 && errno == EINTR)
@@ -79,10 +78,11 @@ static int hash_file(struct verifier *verifier, int fd, uint8_t digest[static SH
 			return -errno;
 		if (n == 0)
 			break;
-		if (!sha256_add(verifier->sha256, verifier->bytes, (size_t)n))
-			return -ENOMEM;
+		sha256_add(&sha256, verifier->bytes, (size_t)n);
 	}
-	return sha256_end(verifier->sha256, digest) ? 0 : -ENOMEM;
+
+	sha256_end(&sha256, digest);
+	return 0;
 }
 
 static int verify_content(struct verifier *verifier, int dirfd, const char *name,
@@ -243,8 +243,7 @@ static int say_done(struct verifier *verifier)
 	char hex[SHA256_HEX_SIZE];
 	uint8_t digest[SHA256_LEN];
 
-	if (ledger_manifest(&verifier->ledger, verifier->sha256, digest, &verifier->refusal->err) <
-	    0)
+	if (ledger_manifest(&verifier->ledger, digest, &verifier->refusal->err) < 0)
 		return -EBADMSG;
 
 	(void)buffer_printf(&say->line, "{\"done\":{\"ok\":%s,\"drift\":%" PRIu64 ",",
@@ -269,14 +268,11 @@ int verify(int staging, struct say *say, struct refusal *refusal)
 	verifier->refusal = refusal;
 	verifier->root = -1;
 	ledger_init(&verifier->ledger, ENTRIES_MAX);
-	verifier->sha256 = sha256_new();
-	r = verifier->sha256 ? verify_all(verifier, staging)
-			     : refuse(refusal, ERROR_INTERNAL, "no memory to verify the plugin");
+	r = verify_all(verifier, staging);
 	if (r == 0)
 		r = say_done(verifier);
 
 	fd_close_auto(&verifier->root);
-	sha256_free(verifier->sha256);
 	ledger_fini(&verifier->ledger);
 	return r;
 }

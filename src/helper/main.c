@@ -157,13 +157,8 @@ static int run(int argc, char *argv[], struct say *say, struct refusal *refusal)
 	}
 
 	/* What another user's process has made in a plugin is removed all the same. */
-<<<<<<< HEAD
-	if (check_descriptors(&refusal->err) < 0 || sha256_prepare(&refusal->err) < 0 ||
-	    sandbox_begin(STAGING_FD + 1, may_need_rights(options.task), &refusal->err) < 0)
-=======
 	if (check_descriptors(&refusal->err) < 0 ||
-	    sandbox_begin(STAGING_FD + 1, options.task == TASK_REMOVE, &refusal->err) < 0)
->>>>>>> f73da88 (helper: SHA-256 without libcrypto's providers)
+	    sandbox_begin(STAGING_FD + 1, may_need_rights(options.task), &refusal->err) < 0)
 		return -EBADMSG;
 	if (options.task != TASK_UNPACK)
 		return run_alone(&options, say, refusal);

@@ -157,8 +157,8 @@ static int check_section(struct parser *parser, const char *line)
 	const char *rest = end ? end + 1 + strspn(end + 1, BLANKS) : "";
 
 	if (!end || end == name || (*rest && *rest != ';' && *rest != '#'))
-		return refuse(parser, "a section is a line of its own: [daemon], [rpc], [defaults] "
-				      "or [workspace NAME]");
+		return refuse(parser, "a section is a line of its own: [daemon], [rpc], [calls], "
+				      "[defaults] or [workspace NAME]");
 
 	while (strchr(BLANKS, end[-1]))
 		end--;

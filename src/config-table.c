@@ -64,6 +64,7 @@ static const struct setting_table daemon_settings_table = {
 const struct config_section_kind config_sections[] = {
 	{ "daemon", &daemon_settings_table, 0 },
 	{ "rpc", &rpc_settings_table, AT(rpc) },
+	{ "calls", &call_settings_table, AT(agent.calls) },
 	{ "defaults", &workspace_settings_table, AT(agent.defaults) },
 	{ NULL, NULL, 0 },
 };

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "agent/agent.h"
+#include "agent/switchboard.h"
 #include "base/secret.h"
 #include "io/store.h"
 
@@ -260,6 +261,7 @@ void agent_write_metrics(const struct agent *agent, struct buffer *out)
 	write_latency(agent, out);
 	if (agent->context.store)
 		store_write_metrics(agent->context.store, out);
+	switchboard_write_metrics(agent->context.switchboard, out);
 
 	metrics_family(out, "molecule_secret_memory_bytes", METRIC_GAUGE, "bytes",
 		       "Locked memory for tokens and secrets.");

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "agent/journal.h"
+#include "agent/switchboard.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "io/host.h"
@@ -20,10 +21,17 @@ int agent_new(struct loop *loop, struct http *http, int state_dirfd,
 	      struct error *err)
 {
 	struct agent *agent;
+	int r;
 
 	agent = calloc(1, sizeof(*agent));
 	if (!agent)
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory for the agent");
+
+	r = switchboard_new(loop, &agent->context.switchboard, err);
+	if (r < 0) {
+		free(agent);
+		return r;
+	}
 
 	agent->context.loop = loop;
 	agent->context.http = http;
@@ -84,6 +92,7 @@ static int agent_platform(struct agent *agent, const struct platform_settings *s
 	if (r < 0)
 		return r;
 
+	(*ret)->call_http = agent->context.switchboard->http;
 	list_append(&agent->platforms, &(*ret)->node);
 	return 0;
 }
@@ -138,6 +147,7 @@ void agent_free(struct agent *agent)
 	outboxes_fini(&agent->outboxes);
 	roster_fini(&agent->roster);
 	agent_tidy_platforms(agent);
+	switchboard_free(agent->context.switchboard);
 	while (!list_empty(&agent->context.warnings))
 		free(list_entry(list_pop(&agent->context.warnings), struct agent_warning, node));
 	free(agent);
@@ -250,6 +260,7 @@ int agent_apply(struct agent *agent, const struct agent_settings *settings, stru
 
 	r = agent_prepare(agent, settings, plans, err);
 	if (r == 0) {
+		switchboard_configure(agent->context.switchboard, &settings->calls);
 		agent_drop_missing(agent, settings, changed);
 		agent->n_started = 0;
 		for (size_t i = 0; i < settings->n_workspaces; i++)
@@ -424,6 +435,7 @@ void agent_stop(struct agent *agent)
 void agent_wake(struct agent *agent, bool slept)
 {
 	http_drop_connections(agent->context.http);
+	http_drop_connections(agent->context.switchboard->http);
 	list_for_each (node, &agent->workspaces)
 		workspace_wake(list_entry(node, struct workspace, node), slept);
 }

@@ -19,6 +19,7 @@
 
 struct delegation;
 struct store;
+struct switchboard;
 struct workspace;
 
 enum agent_warning_severity {
@@ -58,6 +59,7 @@ struct agent_events {
 struct agent_context {
 	struct loop *loop;                 /* borrowed */
 	struct http *http;                 /* borrowed */
+	struct switchboard *switchboard;   /* owned by the agent; what all calls to peers share */
 	int state_dirfd;                   /* borrowed */
 	struct store *store;               /* borrowed; NULL: there is no journal */
 	const struct agent_events *events; /* borrowed */

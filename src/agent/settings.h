@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/call-settings.h"
 #include "base/error.h"
 #include "base/parse.h"
 #include "base/setting.h"
@@ -48,6 +49,7 @@ struct agent_settings {
 	struct workspace_settings *workspaces; /* sorted by name */
 	size_t n_workspaces;
 	struct workspace_settings defaults; /* what a workspace that is joined begins with */
+	struct call_settings calls;
 	int64_t stop_timeout_ms;
 };
 

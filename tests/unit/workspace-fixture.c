@@ -204,6 +204,8 @@ void fixture_begin(struct fixture *fixture)
 {
 	struct agent_settings settings = { .workspaces = &fixture->settings, .n_workspaces = 1 };
 
+	call_settings_init(&settings.calls);
+
 	CHECK(agent_apply(fixture->agent, &settings, NULL, NULL) == 0);
 	fixture->workspace = agent_find(fixture->agent, "laptop");
 	CHECK(fixture->workspace);

@@ -42,6 +42,7 @@ struct call {
 	bool silent;           /* a notification: whatever comes of it is not told */
 	struct parked *parked; /* what holds it while it waits; NULL: it never did */
 	struct buffer note;    /* for methods that have to remember something while they wait */
+	void *errand; /* what they wait for, if it has to say more than that it has ended */
 };
 
 /* Reads one request and serves it. Nothing is left of text afterwards. */

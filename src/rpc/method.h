@@ -8,7 +8,7 @@
 
 #include "rpc/schema.h"
 
-extern const struct method methods_daemon[], methods_delegation[], methods_events[],
+extern const struct method methods_a2a[], methods_daemon[], methods_delegation[], methods_events[],
 	methods_peers[], methods_rpc[], methods_secrets[], methods_token[], methods_workspace[];
 
 /* All of them. */

@@ -423,3 +423,29 @@ void outbox_each(const struct outbox *outbox,
 	if (fake.open)
 		visit(fake.open, data);
 }
+
+/* agent/courier.h */
+
+int courier_new(const struct courier_spec *spec, struct waiter *waiter, struct courier **ret,
+		struct error *err)
+{
+	struct courier *courier = &fake.courier;
+
+	if (fake.refuses_call)
+		return error_set(err, fake.refuses_call, EBUSY, "no call now");
+
+	fake.n_calls++;
+	courier->spec = *spec;
+	(void)snprintf(courier->to, sizeof(courier->to), "%s", spec->to);
+	(void)snprintf(courier->message_id, sizeof(courier->message_id), "%s",
+		       spec->message_id[0] ? spec->message_id : "made-up");
+	*ret = courier;
+	return wait_for(waiter);
+}
+
+void fake_answer_call(enum a2a_route route, const struct a2a_answer *answer)
+{
+	fake.courier.route = route;
+	fake.courier.answer = answer;
+	waiters_call(&fake.waiters, NULL);
+}

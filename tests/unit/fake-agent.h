@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "agent/agent.h"
+#include "agent/courier.h"
 
 struct fake {
 	struct agent agent;
@@ -23,8 +24,11 @@ struct fake {
 	bool forgotten;
 	bool has_journal, full; /* full: no delegation is taken */
 	char wiped[WORKSPACE_KEY_SIZE];
-	char ordered[256];       /* what an outbox was asked last */
-	struct delegation *open; /* the only one that has not ended; borrowed */
+	char ordered[256];            /* what an outbox was asked last */
+	struct delegation *open;      /* the only one that has not ended; borrowed */
+	struct courier courier;       /* the latest call to a peer; its message is the caller's */
+	enum error_kind refuses_call; /* what courier_new() answers */
+	unsigned n_calls;
 };
 
 extern struct fake fake;
@@ -38,5 +42,7 @@ void fake_set_bundle(struct workspace *workspace, const char *bundle);
 void fake_set_state(struct workspace *workspace, enum lifecycle_state state);
 /* All that wait are told these delegations; borrowed. */
 void fake_tell(struct delegation *rows, size_t n, bool duplicate);
+/* Ends all calls to peers with what the peer has answered. */
+void fake_answer_call(enum a2a_route route, const struct a2a_answer *answer);
 /* peers is the book's JSON; their names and ids are read from it. */
 void fake_set_peers(struct workspace *workspace, const char *peers);

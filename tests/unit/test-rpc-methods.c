@@ -423,3 +423,118 @@ TEST(cards_and_refreshes_wait_for_the_platform)
 	check_has(client_hear(&client), "\"name\":\"ops\"");
 	end();
 }
+
+#define SEND(more) "{\"to\":\"" LAB "\"," more "}"
+
+TEST(what_cannot_be_sent_is_refused_before_anybody_is_asked)
+{
+	begin();
+	check_fails(ask("a2a.send", "{\"text\":\"x\"}"), "invalid_params", "to is missing");
+	check_fails(ask("a2a.send", "{\"to\":\"" LAB "\"}"), "invalid_params", "has to be said");
+	check_fails(ask("a2a.send", SEND("\"text\":\"x\",\"message\":{}")), "invalid_params",
+		    "not both");
+	check_fails(ask("a2a.send", SEND("\"message\":{}")), "invalid_params", "parts");
+	check_fails(ask("a2a.send", SEND("\"text\":\"x\",\"route\":\"bus\"")), "invalid_params",
+		    "route must be");
+	check_fails(ask("a2a.send", SEND("\"text\":\"x\",\"timeout_ms\":0")), "invalid_params",
+		    "timeout_ms");
+	check_fails(ask("a2a.send", SEND("\"text\":\"x\",\"timeout_ms\":1800001")),
+		    "invalid_params", "timeout_ms");
+	check_fails(ask("a2a.send", SEND("\"text\":\"x\",\"message_id\":\"\"")), "invalid_params",
+		    "message_id");
+	check_fails(ask("a2a.send", "{\"to\":\"who\",\"text\":\"x\",\"route\":\"bus\"}"),
+		    "invalid_params", "route must be");
+	fake.refuses = ERROR_PAUSED;
+	check_fails(ask("a2a.send", SEND("\"text\":\"x\"")), "paused", "may not call");
+	CHECK_INT(fake.n_peer_fetches, 0);
+	CHECK_INT(fake.n_calls, 0);
+	end();
+}
+
+TEST(a_message_is_sent_as_it_was_given)
+{
+	const struct courier_spec *spec = &fake.courier.spec;
+
+	begin();
+	CHECK(!ask("a2a.send", SEND("\"text\":\"a \\\"b\\\"\"")));
+	CHECK_INT(fake.n_calls, 1);
+	CHECK_TEXT(fake.courier.to, LAB);
+	CHECK_INT(spec->route, COURIER_AUTO);
+	CHECK_INT(spec->timeout_ms, COURIER_TIMEOUT_MS);
+	CHECK(spec->member == &ops->membership);
+	CHECK(json_text_equals(spec->text, "a \"b\""));
+	CHECK_INT(spec->message.len, 0);
+
+	CHECK(!ask("a2a.send", SEND("\"message\":{\"parts\":[{\"text\":\"x\"}],\"messageId\":"
+				    "\"mine\"},\"route\":\"proxy\",\"timeout_ms\":77")));
+	CHECK_INT(spec->route, COURIER_PROXY);
+	CHECK_INT(spec->timeout_ms, 77);
+	CHECK_TEXT(fake.courier.message_id, "mine");
+	CHECK_INT(spec->text.len, 0);
+	CHECK(json_text_equals(json_text_member(spec->message, "messageId"), "mine"));
+	waiters_call(&fake.waiters, &outage);
+	check_fails(client_hear(&client), "unavailable", "away");
+	check_fails(client_hear(&client), "unavailable", "away");
+	end();
+}
+
+TEST(a_peer_may_be_named_by_one_who_has_the_list)
+{
+	begin();
+	CHECK(!ask("a2a.send", "{\"to\":\"p2\",\"text\":\"x\"}"));
+	CHECK_INT(fake.n_peer_fetches, 1);
+	fake_set_peers(ops, PEERS);
+	waiters_call(&ops->peerbook->waiters, NULL);
+	CHECK(!client_hear(&client));
+	CHECK_INT(fake.n_calls, 1);
+	CHECK_TEXT(fake.courier.to, "p2");
+	CHECK(json_text_equals(fake.courier.spec.text, "x"));
+	waiters_call(&fake.waiters, &outage);
+	check_fails(client_hear(&client), "unavailable", "away");
+
+	check_fails(ask("a2a.send", "{\"to\":\"three\",\"text\":\"x\"}"), "not_found",
+		    "no such peer");
+	/* It was paused while the list was fetched. */
+	fake.old_peers = true;
+	CHECK(!ask("a2a.send", "{\"to\":\"three\",\"text\":\"x\"}"));
+	fake.refuses = ERROR_PAUSED;
+	waiters_call(&ops->peerbook->waiters, NULL);
+	check_fails(client_hear(&client), "paused", "may not call");
+	CHECK_INT(fake.n_calls, 1);
+	end();
+}
+
+TEST(an_answer_is_handed_on_as_it_came)
+{
+	static const char response[] =
+		"{\"jsonrpc\":\"2.0\",\"id\":\"1\",\"result\":{\"n\":1.0,\"text\":\"hi\"}}";
+	struct a2a_answer answer = {
+		.kind = A2A_ANSWERED,
+		.response = { response, sizeof(response) - 1 },
+		.text = { "\"hi\"", 4 },
+	};
+
+	begin();
+	CHECK(!ask("a2a.send", SEND("\"text\":\"x\",\"message_id\":\"m1\"")));
+	fake_answer_call(A2A_DIRECT, &answer);
+	check_has(client_hear(&client),
+		  "\"result\":{\"outcome\":\"answered\",\"route\":\"direct\",\"message_id\":\"m1\","
+		  "\"text\":\"hi\",\"response\":{\"jsonrpc\":\"2.0\",\"id\":\"1\",\"result\":"
+		  "{\"n\":1.0,\"text\":\"hi\"}},\"queue_id\":null}");
+
+	answer = (struct a2a_answer){ .kind = A2A_QUEUED, .queue_id = "q-7" };
+	CHECK(!ask("a2a.send", SEND("\"text\":\"x\"")));
+	fake_answer_call(A2A_PROXY, &answer);
+	check_has(client_hear(&client),
+		  "\"result\":{\"outcome\":\"queued\",\"route\":\"proxy\",\"message_id\":"
+		  "\"made-up\",\"text\":null,\"response\":null,\"queue_id\":\"q-7\"}");
+	end();
+}
+
+TEST(a_call_that_cannot_begin_says_why)
+{
+	begin();
+	fake.refuses_call = ERROR_OVERLOADED;
+	check_fails(ask("a2a.send", SEND("\"text\":\"x\"")), "overloaded", "no call now");
+	end();
+}

@@ -44,7 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 
 	if (url_canonical(text, kind, &url, &err) == 0) {
 		check_canonical(url, kind);
-		REQUIRE(kind != URL_BASE || !url_is_loopback(url) || !peer_url_is_usable(url, NULL));
+		REQUIRE(kind != URL_BASE || !url_is_loopback(url) ||
+			!peer_url_is_usable(url, NULL));
 	} else {
 		REQUIRE(err.text[0] && !url);
 		/* A sentence repeats nothing of what may have a password in it. */

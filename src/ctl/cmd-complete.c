@@ -96,7 +96,7 @@ static bool ask(struct line *line, const char *method, struct answer *ret)
 {
 	AUTO(buffer_fini) struct buffer params = PARAMS_INIT;
 	struct ctl *asking = &line->asking;
-	bool about = strcmp(method, "secrets.list") == 0;
+	bool about = strcmp(method, "secrets.list") == 0 || strcmp(method, "peers.list") == 0;
 	struct mol_agent_error err;
 
 	asking->timeout_ms = PATIENCE_MS;
@@ -158,6 +158,11 @@ static void offer_what(struct line *line, enum completes completes)
 		"plugin.progress", "daemon.warning",   NULL,
 	};
 
+	static const char *const statuses[] = {
+		"pending",   "delegated", "dispatched", "queued",
+		"completed", "failed",    "unknown",    NULL,
+	};
+
 	switch (completes) {
 	case COMPLETES_NOTHING:
 		return;
@@ -174,11 +179,18 @@ static void offer_what(struct line *line, enum completes completes)
 	case COMPLETES_EVENT_TYPE:
 		offer_texts(line, types);
 		return;
+	case COMPLETES_DELEGATION_STATUS:
+		offer_texts(line, statuses);
+		return;
 	case COMPLETES_WORKSPACE:
 		offer_list(line, "workspace.list", "workspaces", "name");
 		return;
 	case COMPLETES_SECRET:
 		offer_list(line, "secrets.list", "keys", NULL);
+		return;
+	case COMPLETES_PEER:
+		if (line->n_words == 0)
+			offer_list(line, "peers.list", "peers", "name");
 		return;
 	case COMPLETES_METHOD:
 		if (line->n_words == 0)

@@ -50,6 +50,18 @@ static const struct option_spec peers_options[] = {
 	{ NULL },
 };
 
+static const struct option_spec delegate_options[] = {
+	{ "key", 0, "KEY", "the same key again is the same delegation" },
+	{ "wait", 0, NULL, "wait until it has ended, and print the answer" },
+	{ NULL },
+};
+
+static const struct option_spec delegations_options[] = {
+	{ "status", 0, "STATUS", "only those that are that far", COMPLETES_DELEGATION_STATUS },
+	{ "limit", 0, "N", "how many at most; 50 when left out" },
+	{ NULL },
+};
+
 static const struct option_spec events_options[] = {
 	{ "follow", 'f', NULL, "go on with each event as it comes" },
 	{ "type", 't', "TYPE", "only events of this type; may be given more than once",
@@ -113,6 +125,21 @@ const struct command commands[] = {
 	  .options = peers_options,
 	  .max_words = 1,
 	  .run = cmd_peers },
+	{ .name = "delegate",
+	  .words = "PEER TASK|-",
+	  .help = "hand an agent a task, which is then delivered whatever happens",
+	  .more = "With - the task comes from standard input. PEER is an id, or a name that only one\n"
+		  "has. What was accepted is sent until the platform has it, across restarts too.",
+	  .options = delegate_options,
+	  .min_words = 2,
+	  .max_words = 2,
+	  .completes = COMPLETES_PEER,
+	  .changes = true,
+	  .run = cmd_delegate },
+	{ .name = "delegations",
+	  .help = "list what was delegated, newest first",
+	  .options = delegations_options,
+	  .run = cmd_delegations },
 	{ .name = "events",
 	  .help = "show the state of things and, with --follow, what happens",
 	  .options = events_options,

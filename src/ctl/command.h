@@ -18,9 +18,11 @@ enum completes {
 	COMPLETES_FILE,
 	COMPLETES_FORMAT,
 	COMPLETES_EVENT_TYPE,
+	COMPLETES_DELEGATION_STATUS,
 	/* These ask the daemon. */
 	COMPLETES_WORKSPACE,
 	COMPLETES_SECRET,
+	COMPLETES_PEER,
 	COMPLETES_METHOD,
 };
 
@@ -64,6 +66,8 @@ const struct option_spec *option_find_letter(const struct command *command, char
 
 int cmd_call(struct ctl *ctl);
 int cmd_complete(struct ctl *ctl);
+int cmd_delegate(struct ctl *ctl);
+int cmd_delegations(struct ctl *ctl);
 int cmd_events(struct ctl *ctl);
 int cmd_help(struct ctl *ctl);
 int cmd_join(struct ctl *ctl);

@@ -78,6 +78,11 @@ int ctl_time_left(const struct ctl *ctl)
 	return (int)MAX((int64_t)0, MIN(left, (int64_t)INT_MAX));
 }
 
+void ctl_allow(struct ctl *ctl, int64_t ms)
+{
+	ctl->deadline_ms = clock_ms() + ctl->timeout_ms + ms;
+}
+
 const char *ctl_socket(const struct ctl *ctl, char path[static CTL_PATH_MAX])
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");

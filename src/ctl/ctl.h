@@ -41,6 +41,9 @@ void ctl_fini(struct ctl *ctl);
 /* What is left of --timeout, at least 0. */
 int ctl_time_left(const struct ctl *ctl);
 
+/* The time starts anew, for something that takes ms more than that. */
+void ctl_allow(struct ctl *ctl, int64_t ms);
+
 /* The socket that the options name; NULL leaves it to the library. path has room for any. */
 #define CTL_PATH_MAX 108
 const char *ctl_socket(const struct ctl *ctl, char path[static CTL_PATH_MAX]);

@@ -238,6 +238,8 @@ enum colour show_state_colour(struct json_text state)
 		{ "leaving", COLOUR_YELLOW },     { "stopping", COLOUR_YELLOW },
 		{ "unreachable", COLOUR_YELLOW }, { "misrouted", COLOUR_RED },
 		{ "auth_lost", COLOUR_RED },      { "removed", COLOUR_RED },
+		{ "completed", COLOUR_GREEN },    { "pending", COLOUR_YELLOW },
+		{ "failed", COLOUR_RED },         { "unknown", COLOUR_RED },
 	};
 
 	if (json_text_kind(state) != JSON_STRING)

@@ -366,6 +366,14 @@ struct waiter *call_park(struct call **call, call_resume_fn resume, struct error
 	return &parked->waiter;
 }
 
+struct waiter *call_park_asking(struct call **call, call_resume_fn resume, struct error *err)
+{
+	if (workspace_may_call((*call)->workspace, err) < 0)
+		return NULL;
+
+	return call_park(call, resume, err);
+}
+
 void call_set_deadline(struct call *call, int64_t after_ms)
 {
 	timer_start(&call->parked->deadline, after_ms);

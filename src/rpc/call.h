@@ -70,6 +70,8 @@ typedef int (*call_resume_fn)(struct call *call, const struct error *failed, str
  * is not the one that is resumed: *call is set to that.
  */
 struct waiter *call_park(struct call **call, call_resume_fn resume, struct error *err);
+/* The same for what its workspace asks the platform; NULL, too, when it may not ask now. */
+struct waiter *call_park_asking(struct call **call, call_resume_fn resume, struct error *err);
 /* Resumes a parked call after this time at the latest, with ERROR_TIMEOUT. */
 void call_set_deadline(struct call *call, int64_t after_ms);
 

@@ -113,8 +113,7 @@ static int discovered(struct call *call, const struct error *failed, struct erro
 
 static int discover(struct call *call, struct error *err)
 {
-	struct workspace *workspace = call->workspace;
-	struct peerbook *book = workspace->peerbook;
+	struct peerbook *book = call->workspace->peerbook;
 	struct waiter *waiter;
 	struct peer *peer;
 	int r;
@@ -126,13 +125,9 @@ static int discover(struct call *call, struct error *err)
 	if (!call->args[PEER_REFRESH].boolean && peer_is_discovered(book, peer))
 		return answer_peer(call, peer);
 
-	r = workspace_may_call(workspace, err);
-	if (r < 0)
-		return r;
-
-	waiter = call_park(&call, discovered, err);
+	waiter = call_park_asking(&call, discovered, err);
 	if (!waiter)
-		return -ENOMEM;
+		return -EIO;
 
 	if (call->args[PEER_REFRESH].boolean)
 		(void)peerbook_invalidate(book, peer);

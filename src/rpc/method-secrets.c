@@ -26,19 +26,12 @@ enum {
 /* Waits for a fetch, if the workspace may ask for one now. */
 static int fetch(struct call *call, call_resume_fn resume, struct error *err)
 {
-	struct workspace *workspace = call->workspace;
-	struct waiter *waiter;
-	int r;
+	struct waiter *waiter = call_park_asking(&call, resume, err);
 
-	r = workspace_may_call(workspace, err);
-	if (r < 0)
-		return r;
-
-	waiter = call_park(&call, resume, err);
 	if (!waiter)
-		return -ENOMEM;
+		return -EIO;
 
-	vault_fetch(&workspace->vault, waiter);
+	vault_fetch(&call->workspace->vault, waiter);
 	return CALL_PARKED;
 }
 

@@ -63,10 +63,6 @@ static int token_rotate(struct call *call, struct error *err)
 	struct waiter *waiter;
 	int r;
 
-	r = workspace_may_call(workspace, err);
-	if (r < 0)
-		return r;
-
 	waiter = call_park(&call, changed, err);
 	if (!waiter)
 		return -ENOMEM;

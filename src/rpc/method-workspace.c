@@ -324,10 +324,6 @@ static int workspace_update(struct call *call, struct error *err)
 		return error_set(err, ERROR_TOO_LARGE, EMSGSIZE,
 				 "agent_card must have at most %d bytes", AGENT_CARD_MAX);
 
-	r = workspace_may_call(workspace, err);
-	if (r < 0)
-		return r;
-
 	waiter = call_park(&call, card_updated, err);
 	if (!waiter)
 		return -ENOMEM;

@@ -12,21 +12,14 @@
 
 int peerarg_fetch(struct call *call, call_resume_fn resume, struct error *err)
 {
-	struct workspace *workspace = call->workspace;
+	struct waiter *waiter = call_park_asking(&call, resume, err);
 	struct peerbook *book;
-	struct waiter *waiter;
-	int r;
 
-	r = workspace_may_call(workspace, err);
-	if (r < 0)
-		return r;
-
-	book = workspace_peerbook(workspace, err);
-	if (!book)
-		return -ENOMEM;
-
-	waiter = call_park(&call, resume, err);
 	if (!waiter)
+		return -EIO;
+
+	book = workspace_peerbook(call->workspace, err);
+	if (!book)
 		return -ENOMEM;
 
 	peerbook_fetch(book, waiter);

@@ -208,6 +208,11 @@ int workspace_refresh(struct workspace *workspace, struct waiter *waiter, struct
 int workspace_update_card(struct workspace *workspace, const char *card, size_t len,
 			  struct waiter *waiter, struct error *err)
 {
+	int r = workspace_may_call(workspace, err);
+
+	if (r < 0)
+		return r;
+
 	fake.n_cards++;
 	return wait_for(waiter);
 }
@@ -231,6 +236,11 @@ int workspace_set_token(struct workspace *workspace, const char *text, size_t le
 
 int workspace_rotate_token(struct workspace *workspace, struct waiter *waiter, struct error *err)
 {
+	int r = workspace_may_call(workspace, err);
+
+	if (r < 0)
+		return r;
+
 	fake.n_rotations++;
 	return wait_for(waiter);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The numbers of all workspaces and platforms, as OpenMetrics.
+ * The numbers of all workspaces and platforms, as OpenMetrics. Each workspace has
+ * four series, whether it is online and beats, so that ten thousand of them fit
+ * into an answer; the rest is added up.
  */
 
 #include <stdio.h>
@@ -48,61 +50,35 @@ static void write_heartbeats(const struct agent *agent, struct buffer *out)
 	}
 }
 
-/* One counter of two results, of every workspace. */
-struct pair {
-	const char *family, *help;
-	void (*read)(const struct workspace *workspace, double *ret_ok, double *ret_failed);
-};
-
-static void read_polls(const struct workspace *workspace, double *ret_ok, double *ret_failed)
+static void total(struct buffer *out, const char *family, const char *result, uint64_t count)
 {
-	*ret_ok = (double)workspace->n_polls_ok;
-	*ret_failed = (double)workspace->n_polls_failed;
+	const char *const labels[] = { "result", result, NULL };
+
+	metrics_sample(out, family, METRIC_COUNTER, labels, (double)count);
 }
 
-static void read_secrets(const struct workspace *workspace, double *ret_ok, double *ret_failed)
+static void write_results(struct buffer *out, const char *family, const char *help, uint64_t ok,
+			  uint64_t failed)
 {
-	*ret_failed = (double)workspace->vault.n_failures;
-	*ret_ok = (double)workspace->vault.n_fetches - *ret_failed;
+	metrics_family(out, family, METRIC_COUNTER, NULL, help);
+	total(out, family, "ok", ok);
+	total(out, family, "failed", failed);
 }
 
-static void read_peers(const struct workspace *workspace, double *ret_ok, double *ret_failed)
+/* Whose they were matters less than that there are some: the log and workspace.status say it. */
+static void write_counts(const struct agent_counts *counts, struct buffer *out)
 {
-	*ret_failed = (double)workspace_peers(workspace)->n_failures;
-	*ret_ok = (double)workspace_peers(workspace)->n_fetches - *ret_failed;
-}
-
-static const struct pair pairs[] = {
-	{ "molecule_state_polls", "State polls by result.", read_polls },
-	{ "molecule_secret_fetches", "Fetches of secrets by result.", read_secrets },
-	{ "molecule_peer_fetches", "Fetches of the peer list by result.", read_peers },
-};
-
-static void write_pair(const struct agent *agent, const struct pair *pair, struct buffer *out)
-{
-	double ok, failed;
-
-	metrics_family(out, pair->family, METRIC_COUNTER, NULL, pair->help);
-	list_for_each (node, &agent->workspaces) {
-		const struct workspace *workspace = list_entry(node, struct workspace, node);
-
-		pair->read(workspace, &ok, &failed);
-		sample(out, pair->family, METRIC_COUNTER, workspace, "result", "ok",
-		       ok < 0 ? 0 : ok);
-		sample(out, pair->family, METRIC_COUNTER, workspace, "result", "failed", failed);
-	}
-}
-
-static void write_registers(const struct agent *agent, struct buffer *out)
-{
+	write_results(out, "molecule_state_polls", "State polls of all workspaces, by result.",
+		      counts->polls.ok, counts->polls.failed);
+	write_results(out, "molecule_secret_fetches",
+		      "Fetches of secrets, of all workspaces, by result.", counts->secrets.ok,
+		      counts->secrets.failed);
+	write_results(out, "molecule_peer_fetches",
+		      "Fetches of the peer list, of all workspaces, by result.", counts->peers.ok,
+		      counts->peers.failed);
 	metrics_family(out, "molecule_registers", METRIC_COUNTER, NULL,
-		       "Registers that were tried.");
-	list_for_each (node, &agent->workspaces) {
-		const struct workspace *workspace = list_entry(node, struct workspace, node);
-
-		sample(out, "molecule_registers", METRIC_COUNTER, workspace, NULL, NULL,
-		       (double)workspace->n_registers);
-	}
+		       "Registers that were tried, of all workspaces.");
+	metrics_sample(out, "molecule_registers", METRIC_COUNTER, NULL, (double)counts->registers);
 }
 
 /* Those of workspaces that have delegated something: of most there is nothing to say. */
@@ -252,9 +228,7 @@ void agent_write_metrics(const struct agent *agent, struct buffer *out)
 
 	write_states(agent, out);
 	write_heartbeats(agent, out);
-	for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
-		write_pair(agent, &pairs[i], out);
-	write_registers(agent, out);
+	write_counts(&agent->context.counts, out);
 	write_delegations(agent, out);
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
 		write_number(agent, &numbers[i], out);

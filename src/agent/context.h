@@ -56,6 +56,14 @@ struct agent_events {
 	int (*forget)(void *data, const char *name, struct error *err);
 };
 
+/* What all workspaces did so far, those included that have left. */
+struct agent_counts {
+	struct {
+		uint64_t ok, failed;
+	} polls, secrets, peers;
+	uint64_t registers; /* tries */
+};
+
 struct agent_context {
 	struct loop *loop;                 /* borrowed */
 	struct http *http;                 /* borrowed */
@@ -65,6 +73,7 @@ struct agent_context {
 	const struct agent_events *events; /* borrowed */
 	void *events_data;
 	struct list warnings;
+	struct agent_counts counts;
 	uint64_t host; /* its number, for what many hosts do: not all at once */
 };
 

@@ -153,6 +153,7 @@ static void book_adopt(struct peerbook *book, struct reading *reading)
 		    memcmp(buffer_at(&book->json), buffer_at(&reading->json),
 			   buffer_len(&book->json)) == 0;
 
+	member->context->counts.peers.ok++;
 	peers_free(book->peers, book->n_peers);
 	buffer_fini(&book->json);
 	book->peers = reading->peers;
@@ -170,7 +171,7 @@ static void book_adopt(struct peerbook *book, struct reading *reading)
 
 static void book_fail(struct peerbook *book, const struct error *err)
 {
-	book->n_failures++;
+	book->member->context->counts.peers.failed++;
 	error_keep(&book->last_error, err);
 	waiters_call(&book->waiters, err);
 }
@@ -207,7 +208,6 @@ static void book_on_reply(struct platform_call *call, const struct platform_repl
 {
 	struct peerbook *book = container_of(call, struct peerbook, call);
 
-	book->n_fetches++;
 	if (reply->verdict == PLATFORM_OK) {
 		book_read(book, reply);
 		return;

@@ -58,7 +58,6 @@ struct peerbook {
 	struct list discoveries;  /* in flight */
 	struct list farewells;    /* who must hear of it when all traffic ends */
 	struct error *last_error; /* owned; NULL: none */
-	uint64_t n_fetches, n_failures;
 };
 
 int peerbook_new(const struct membership *member, const struct peerbook_events *events, void *data,

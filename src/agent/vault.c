@@ -57,7 +57,7 @@ static void vault_warn(struct vault *vault)
 
 static void vault_fail(struct vault *vault, const struct error *err)
 {
-	vault->n_failures++;
+	vault->member->context->counts.secrets.failed++;
 	vault->failing = true;
 	error_keep(&vault->last_error, err);
 	vault_warn(vault);
@@ -73,6 +73,7 @@ static void vault_accept(struct vault *vault, struct bundle *bundle)
 
 	if (!first)
 		bundle_compare(vault->bundle, bundle, &changed);
+	member->context->counts.secrets.ok++;
 	vault_adopt(vault, bundle);
 	vault_arm(vault, true);
 	agent_unwarn(member->context, "secrets_stale", member->settings->name);
@@ -108,7 +109,6 @@ static void vault_on_reply(struct platform_call *call, const struct platform_rep
 	struct error err = reply->err;
 	int r;
 
-	vault->n_fetches++;
 	if (reply->verdict != PLATFORM_OK) {
 		describe_failed_keys(reply, &err);
 		if (reply->verdict != PLATFORM_DOWN && reply->verdict != PLATFORM_LIMITED)

@@ -45,7 +45,6 @@ struct vault {
 	struct platform_call call;
 	struct list waiters;
 	struct backoff backoff;
-	uint32_t n_fetches, n_failures;
 };
 
 void vault_init(struct vault *vault, const struct membership *member,

@@ -107,7 +107,7 @@ static void join_register(struct workspace *workspace)
 	workspace->step = WORKSPACE_REGISTERS;
 	workspace->trying = way;
 	workspace->registered_now = true;
-	workspace->n_registers++;
+	workspace->context->counts.registers++;
 	if (registry_register(&workspace->join_call, workspace->platform, &join, &err) < 0)
 		join_fail(workspace, &err);
 }

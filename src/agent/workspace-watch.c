@@ -30,7 +30,7 @@ static void poll_read(struct workspace *workspace, const struct state_answer *an
 	enum lifecycle_event event;
 	struct error why = { 0 };
 
-	workspace->n_polls_ok++;
+	workspace->context->counts.polls.ok++;
 	workspace_proved(workspace);
 	workspace_note_status(workspace, answer);
 	event = workspace_read_status(workspace, answer, &why);
@@ -70,7 +70,7 @@ static void poll_on_reply(struct platform_call *call, const struct platform_repl
 		bad.verdict = PLATFORM_DOWN;
 	}
 
-	workspace->n_polls_failed++;
+	workspace->context->counts.polls.failed++;
 	poll_arm(workspace,
 		 backoff_failed(&workspace->poll_backoff, &polling_backoff, random_u32()));
 	watch_weigh(workspace, REFRESH_POLL, &bad);

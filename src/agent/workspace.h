@@ -86,8 +86,6 @@ struct workspace {
 	bool token_settled;  /* proved good since the start: no other one is needed */
 	bool token_unsaved;  /* the disk did not take it: it is in memory only */
 	bool registered_now; /* in this run of the joining sequence */
-
-	uint32_t n_polls_ok, n_polls_failed, n_registers;
 };
 
 int workspace_new(struct agent_context *context, struct platform *platform,

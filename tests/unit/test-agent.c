@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/jsontext.h"
 #include "workspace-fixture.h"
 
 #define NAMES_MAX 4
@@ -362,5 +363,40 @@ TEST(stopping_ends_all_traffic)
 	agent_stop(fixture.agent);
 	fixture_expect_quiet(&fixture);
 	CHECK_TEXT(summary(&fixture), "alpha leaving, beta leaving");
+	fixture_fini(&fixture);
+}
+
+/* As they stand in an answer. */
+static size_t metrics_size(struct fixture *fixture)
+{
+	struct buffer text = BUFFER_INIT(1 << 20), json = BUFFER_INIT(1 << 20);
+	size_t size;
+
+	agent_write_metrics(fixture->agent, &text);
+	CHECK_INT(text.failed, 0);
+	CHECK_INT(json_write_string(&json, buffer_at(&text), buffer_len(&text)), 0);
+	size = buffer_len(&json);
+	buffer_fini(&text);
+	buffer_fini(&json);
+	return size;
+}
+
+TEST(metrics_of_ten_thousand_workspaces_fit_into_an_answer)
+{
+	struct wanted wanted = { 0 };
+	struct fixture fixture;
+	size_t one, two;
+
+	fixture_init(&fixture);
+	want(&wanted, "alpha", ID, "https://platform.test");
+	(void)apply(&fixture, &wanted);
+	one = metrics_size(&fixture);
+	want(&wanted, "alpha", ID, "https://platform.test");
+	want(&wanted, "a-name-of-20-letters", OTHER_ID, "https://platform.test");
+	(void)apply(&fixture, &wanted);
+	two = metrics_size(&fixture);
+	CHECK(two > one);
+	/* The default of max_output_bytes, with room for what others count. */
+	CHECK(one + 10000 * (two - one) < (4 << 20) - (256 << 10));
 	fixture_fini(&fixture);
 }

@@ -144,7 +144,7 @@ TEST(what_is_no_list_changes_nothing)
 	CHECK_INT(wish.err.kind, ERROR_UNAVAILABLE);
 	check_list(&fixture, NULL, "[" JSON_A "," JSON_B "]");
 	CHECK_INT(fixture.n_peers, 0);
-	CHECK_INT(book_of(&fixture)->n_failures, ARRAY_LEN(odd) + 1);
+	CHECK_INT(fixture.agent->context.counts.peers.failed, ARRAY_LEN(odd) + 1);
 	fixture_fini(&fixture);
 }
 

@@ -140,7 +140,7 @@ TEST(what_is_no_bundle_changes_nothing)
 		CHECK(!strstr(vault_of(&fixture)->last_error->text, "sk-"));
 	}
 	CHECK_INT(fixture.n_secrets, 1);
-	CHECK_INT(vault_of(&fixture)->n_failures, ARRAY_LEN(odd));
+	CHECK_INT(fixture.agent->context.counts.secrets.failed, ARRAY_LEN(odd));
 	fixture_fini(&fixture);
 }
 
@@ -355,7 +355,7 @@ TEST(without_refreshing_they_are_fetched_once_and_on_demand)
 	fixture_init(&fixture);
 	fixture.settings.secrets_refresh_interval_ms = 0;
 	fixture_begin_online(&fixture);
-	CHECK_INT(vault_of(&fixture)->n_fetches, 1);
+	CHECK_INT(fixture.agent->context.counts.secrets.ok, 1);
 	CHECK(!agenda_has(&fixture.workspace->agenda, AGENDA_RENEW));
 
 	wish_init(&wish);

@@ -64,7 +64,7 @@ TEST(with_a_token_it_asks_then_beats_then_asks_again)
 
 	CHECK_TEXT(fixture.path, "online");
 	CHECK_TEXT(fixture.workspace->platform_status, "online");
-	CHECK_INT(fixture.workspace->n_registers, 0);
+	CHECK_INT(fixture.agent->context.counts.registers, 0);
 	CHECK(agenda_has(&fixture.workspace->agenda, AGENDA_POLL));
 	CHECK(agenda_has(&fixture.workspace->agenda, AGENDA_BEAT));
 	CHECK(agenda_has(&fixture.workspace->agenda, AGENDA_RENEW));
@@ -127,7 +127,7 @@ TEST(a_paused_workspace_is_neither_beaten_nor_registered)
 	fixture_answer(&fixture, GET_STATE, 200, STATE("paused"));
 	CHECK_TEXT(fixture.path, "paused");
 	fixture_expect_quiet(&fixture);
-	CHECK_INT(fixture.workspace->n_registers, 0);
+	CHECK_INT(fixture.agent->context.counts.registers, 0);
 	CHECK_INT(fixture.workspace->heartbeat.sent, 0);
 	CHECK(!agenda_has(&fixture.workspace->agenda, AGENDA_BEAT));
 	CHECK(!agenda_has(&fixture.workspace->agenda, AGENDA_RENEW));
@@ -184,7 +184,7 @@ TEST(an_inbound_url_is_registered_after_the_beat)
 				  "\"agent_card\":{\"name\":\"card\"}}");
 	fake_answer(request, 200, REGISTERED);
 	end_online(&fixture);
-	CHECK_INT(fixture.workspace->n_registers, 1);
+	CHECK_INT(fixture.agent->context.counts.registers, 1);
 	CHECK_INT(fixture.workspace->features.registered_by, REGISTRY_URL);
 	fixture_fini(&fixture);
 }
@@ -206,7 +206,7 @@ TEST(a_card_without_a_url_is_shown_without_a_register)
 	/* One that is not taken keeps nobody from being alive. */
 	fake_answer(request, 400, BAD_BODY);
 	end_online(&fixture);
-	CHECK_INT(fixture.workspace->n_registers, 0);
+	CHECK_INT(fixture.agent->context.counts.registers, 0);
 	fixture_fini(&fixture);
 }
 
@@ -283,7 +283,7 @@ TEST(a_url_that_is_refused_leaves_heartbeats_and_the_card)
 	fixture_answer(&fixture, POST_REGISTER, 400, BAD_BODY);
 	fixture_answer(&fixture, POST_CARD, 200, "{}");
 	end_online(&fixture);
-	CHECK_INT(fixture.workspace->n_registers, 1);
+	CHECK_INT(fixture.agent->context.counts.registers, 1);
 	fixture_fini(&fixture);
 }
 
@@ -327,7 +327,7 @@ TEST(one_register_a_try_is_enough)
 	fixture_answer(&fixture, POST_REGISTER, 200, REGISTERED);
 	fixture_answer(&fixture, GET_STATE, 200, STATE("failed"));
 	CHECK_INT(state_of(&fixture), LIFECYCLE_DEGRADED);
-	CHECK_INT(fixture.workspace->n_registers, 1);
+	CHECK_INT(fixture.agent->context.counts.registers, 1);
 	fixture_fini(&fixture);
 }
 

@@ -76,7 +76,7 @@ TEST(a_paused_workspace_is_only_watched)
 	CHECK_INT(workspace_of(&fixture)->state, LIFECYCLE_PAUSED);
 	poll(&fixture, 200, STATE("paused"));
 	CHECK_INT(workspace_of(&fixture)->heartbeat.sent, 1);
-	CHECK_INT(workspace_of(&fixture)->n_registers, 0);
+	CHECK_INT(fixture.agent->context.counts.registers, 0);
 	fixture_expect_quiet(&fixture);
 	fixture_fini(&fixture);
 }
@@ -91,7 +91,7 @@ TEST(a_resumed_workspace_joins_anew)
 	CHECK_INT(workspace_of(&fixture)->state, LIFECYCLE_ONLINE);
 	rejoin(&fixture);
 	CHECK_TEXT(fixture.path, "online paused online");
-	CHECK_INT(workspace_of(&fixture)->n_registers, 0);
+	CHECK_INT(fixture.agent->context.counts.registers, 0);
 	fixture_fini(&fixture);
 }
 

@@ -41,6 +41,7 @@ static const char SETTINGS[] = "PRAGMA locking_mode = EXCLUSIVE;"
 			       "PRAGMA cache_size = -512;"
 			       "PRAGMA mmap_size = 0;"
 			       "PRAGMA cell_size_check = ON;"
+			       "PRAGMA secure_delete = ON;"
 			       "PRAGMA journal_mode = WAL;"
 			       "PRAGMA journal_size_limit = 4194304;"
 			       "PRAGMA synchronous = FULL;";
@@ -311,6 +312,18 @@ int store_db_checkpoint(struct store_db *db, bool force, struct error *err)
 	db->grows = false;
 	db->wal_pages = 0;
 	db->checkpoint_at = CHECKPOINT_PAGES;
+	return 0;
+}
+
+int store_db_empty_log(struct store_db *db, struct error *err)
+{
+	int code;
+
+	code = sqlite3_wal_checkpoint_v2(db->sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	if (code != SQLITE_OK)
+		return store_db_failed(db, code, err);
+
+	db->wal_pages = 0;
 	return 0;
 }
 

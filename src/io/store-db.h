@@ -52,6 +52,9 @@ int store_db_release(struct store_db *db, bool undo, struct error *err);
 /* Moves what the log has into the file when there is enough of it, or with force anything. */
 int store_db_checkpoint(struct store_db *db, bool force, struct error *err);
 
+/* All of it, and leaves nothing in the log: what was deleted is in neither. */
+int store_db_empty_log(struct store_db *db, struct error *err);
+
 int store_db_prepare(struct store_db *db, const char *sql, struct sqlite3_stmt **ret,
 		     struct error *err);
 /* The error that code means, with -errno. */

@@ -103,6 +103,26 @@ static int run_transaction(struct store_db *db, struct batch *batch, struct erro
 	return store_db_commit(db, err);
 }
 
+/* What was to be gone and is not is no success, though it was committed. */
+static void wipe(struct store_db *db, struct batch *batch)
+{
+	struct error err;
+	int r = 1;
+
+	list_for_each (node, &batch->jobs) {
+		struct store_job *job = list_entry(node, struct store_job, node);
+
+		if (!job->wipes || job->err.kind != ERROR_NONE)
+			continue;
+		if (r > 0)
+			r = store_db_empty_log(db, &err);
+		if (r == 0)
+			continue;
+		job->err = err;
+		batch->n_failed++;
+	}
+}
+
 static void run_batch(struct store_db *db, struct batch *batch)
 {
 	bool was_open = db->sqlite;
@@ -115,6 +135,7 @@ static void run_batch(struct store_db *db, struct batch *batch)
 	batch->committed = r == 0;
 	if (r == 0) {
 		batch->err = (struct error){ 0 };
+		wipe(db, batch);
 		return;
 	}
 

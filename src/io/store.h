@@ -54,11 +54,12 @@ typedef int (*store_run_fn)(struct store_job *job, struct sqlite3 *db, struct er
  */
 typedef void (*store_done_fn)(struct store_job *job, const struct error *err);
 
-/* Begins zeroed but for the three functions; lives in what belongs to its owner. */
+/* Begins zeroed but for the first four; lives in what belongs to its owner. */
 struct store_job {
 	store_run_fn run;
 	store_done_fn on_done;
 	void (*free)(struct store_job *job); /* for one that is abandoned; in the loop */
+	bool wipes; /* what it deletes is gone from the files, too, when it is answered */
 
 	/* The store's. */
 	struct list node;

@@ -95,8 +95,12 @@ int journal_forget(struct store *store, const struct workspace_key *workspace,
 	if (!forgetting)
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory to forget a workspace");
 
-	forgetting->job =
-		(struct store_job){ .run = forget, .on_done = on_forgotten, .free = forget_free };
+	forgetting->job = (struct store_job){
+		.run = forget,
+		.on_done = on_forgotten,
+		.free = forget_free,
+		.wipes = true,
+	};
 	forgetting->workspace = *workspace;
 	list_init(&forgetting->waiters);
 	r = store_submit(store, &forgetting->job, err);

@@ -352,11 +352,19 @@ def test_the_task_is_kept_no_longer_than_it_is_needed(platform, daemon, scout, o
     assert sorted(rows(daemon)) == [("completed", None), ("pending", "an undelivered task")]
 
 
+@pytest.mark.dev_platform
 def test_forgetting_a_workspace_forgets_what_it_has_delegated(platform, daemon, scout):
-    create(daemon, str(uuid.uuid4()), "keep this to yourself")
+    def is_on_disk(text):
+        return any(text.encode() in path.read_bytes() for path in daemon.state.glob("agentd.db*"))
+
+    platform.dev.fault("delegate", scout, status=503)
+    for number in range(20):
+        create(daemon, str(uuid.uuid4()), f"keep {number} to yourself" * 100)
+    assert is_on_disk("keep 7 to yourself")
     daemon.call("workspace.leave", forget=True)
+    assert not is_on_disk("to yourself")
     daemon.stop()
-    assert rows(daemon) == []
+    assert rows(daemon) == [] and not is_on_disk("to yourself")
 
 
 @pytest.mark.dev_platform

@@ -4,7 +4,14 @@
  */
 
 #include "agent/outbox.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "agent/outboxes.h"
+#include "base/fd.h"
 #include "outbox-fixture.h"
 
 /* Up to online; what an earlier life has begun goes on. */
@@ -412,6 +419,49 @@ TEST(one_that_was_pruned_before_it_could_be_sent_is_gone)
 	CHECK_INT(ended.err.kind, ERROR_NOT_FOUND);
 	CHECK_INT(told.outbox->n_sending, 0);
 	CHECK(!fake_http_find(fixture.http, POST_DELEGATE));
+	fixture_fini(&fixture);
+}
+
+/* In the database, or in the log before it. */
+static bool is_on_disk(const char *text)
+{
+	static const char *const names[] = { "state/" STORE_FILE, "state/" STORE_FILE "-wal" };
+	bool found = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		AUTO(free) char *bytes = NULL;
+		size_t len;
+
+		CHECK_INT(file_read(AT_FDCWD, names[i], 16 << 20, &bytes, &len, NULL), 0);
+		found |= memmem(bytes, len, text, strlen(text)) != NULL;
+	}
+	return found;
+}
+
+TEST(what_is_forgotten_is_not_on_disk_any_more)
+{
+	char task[20000];
+	struct workspace_key key;
+	struct fixture fixture;
+	struct wish wish;
+	struct told told;
+
+	memset(task, 'x', sizeof(task));
+	(void)snprintf(task + sizeof(task) - 20, 20, "our little secret");
+	outbox_begin(&fixture);
+	outbox_order(&fixture, task, NULL, &told);
+	fixture_fail(&fixture, POST_DELEGATE);
+	fixture_settle_store(&fixture);
+	CHECK(is_on_disk("our little secret"));
+	key = workspace_settings_key(&fixture.workspace->settings);
+	CHECK_INT(agent_leave(fixture.agent, fixture.workspace, true, NULL), 0);
+	wish_init(&wish);
+	CHECK_INT(agent_forget(fixture.agent, &key, &wish.waiter, NULL), 0);
+	fixture_settle_store(&fixture);
+	CHECK_INT(wish.called, 1);
+	CHECK_INT(wish.err.kind, ERROR_NONE);
+	CHECK(!is_on_disk("our little secret"));
+	CHECK(!is_on_disk("xxxxxxxx"));
 	fixture_fini(&fixture);
 }
 

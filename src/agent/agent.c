@@ -14,7 +14,6 @@
 #include "agent/switchboard.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "io/host.h"
 
 int agent_new(struct loop *loop, struct http *http, int state_dirfd,
 	      const struct agent_events *events, void *events_data, struct agent **ret,
@@ -43,7 +42,7 @@ int agent_new(struct loop *loop, struct http *http, int state_dirfd,
 	outboxes_init(&agent->outboxes, &agent->context, &agent->roster, &agent->workspaces);
 	list_init(&agent->platforms);
 	list_init(&agent->context.warnings);
-	agent->context.host = host_number();
+	host_id(agent->context.machine);
 	*ret = agent;
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include "agent/settings.h"
 #include "base/error.h"
 #include "base/list.h"
+#include "io/host.h"
 #include "io/http.h"
 #include "io/loop.h"
 
@@ -74,7 +75,8 @@ struct agent_context {
 	void *events_data;
 	struct list warnings;
 	struct agent_counts counts;
-	uint64_t host; /* its number, for what many hosts do: not all at once */
+	char machine[HOST_ID_SIZE]; /* for the phase: an id of this host, not the machine id itself
+				     */
 };
 
 /* Raises a warning, or gives one that stands another text. */

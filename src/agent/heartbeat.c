@@ -9,7 +9,6 @@
 
 #include <string.h>
 
-#include "base/hash.h"
 #include "platform/registry.h"
 
 #define LATE_MS 1000
@@ -92,10 +91,19 @@ static void heartbeat_send(struct heartbeat *heartbeat)
 		heartbeat_fail(heartbeat, &err);
 }
 
+/* FNV-1a: what must be stable and spread need not be secret. */
+static uint64_t mix(uint64_t hash, const char *text)
+{
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char)*text) * 1099511628211u;
+	return hash;
+}
+
 void heartbeat_init(struct heartbeat *heartbeat, const struct membership *member,
 		    const struct reporter *reporter, heartbeat_fn on_reply)
 {
-	uint64_t hash = hash_text(member->context->host, member->settings->id);
+	uint64_t hash =
+		mix(mix(14695981039346656037u, member->context->machine), member->settings->id);
 
 	*heartbeat =
 		(struct heartbeat){ .member = member, .reporter = reporter, .on_reply = on_reply };

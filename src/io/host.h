@@ -2,15 +2,14 @@
 #pragma once
 
 /*
- * Which of many hosts this is.
+ * Who this host is.
  */
 
-#include <stdint.h>
+#define HOST_ID_SIZE 33
 
 /*
- * A number that differs from host to host and is the same after each start: for
- * spreading over time what many hosts do. It is no identity, and is told to
- * nobody: it comes from the machine id, which is confidential. Random where
- * there is none, as in some containers.
+ * An id of this host that is stable across boots and tells nobody the machine
+ * id (which is confidential): derived from it for this program. Random where
+ * there is no machine id, as in some containers.
  */
-uint64_t host_number(void);
+void host_id(char dst[static HOST_ID_SIZE]);

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -17,9 +16,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <systemd/sd-daemon.h>
+
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/parse.h"
 #include "base/util.h"
 
 #define ACCEPT_BATCH 16 /* connections a turn: others want one too */
@@ -467,58 +467,22 @@ void listener_pause(struct listener *listener, bool paused)
 		ev_io_start(listener->loop->ev, &listener->acceptable);
 }
 
-#define PASSED_FIRST 3 /* behind standard input, output and error: sd_listen_fds(3) */
-
-/* How many were passed to us, and not to a parent of ours; -EINVAL. No child is to find that. */
-static int take_passed(int64_t *ret_n)
-{
-	const char *pid_text = getenv("LISTEN_PID"), *n_text = getenv("LISTEN_FDS");
-	int64_t pid, n = 0;
-	int r = 0;
-
-	if (pid_text && n_text) {
-		r = parse_int64(pid_text, 1, INT32_MAX, &pid);
-		if (r == 0 && pid == getpid())
-			r = parse_int64(n_text, 0, INT32_MAX - PASSED_FIRST, &n);
-	}
-
-	(void)unsetenv("LISTEN_PID");
-	(void)unsetenv("LISTEN_FDS");
-	(void)unsetenv("LISTEN_FDNAMES");
-	*ret_n = n;
-	return r;
-}
-
-static bool is_listening_unix_stream(int fd)
-{
-	int domain = -1, type = -1, listens = 0;
-	socklen_t len = sizeof(int);
-
-	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX &&
-	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM &&
-	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens;
-}
-
 int listen_fds_from_systemd(int fds[], size_t max, size_t *ret_n, struct error *err)
 {
-	int64_t n;
-	int r;
+	int n;
 
-	r = take_passed(&n);
-	if (r < 0)
-		return error_set(err, ERROR_CONFIG, -r,
-				 "cannot take the sockets of systemd: LISTEN_PID or LISTEN_FDS is "
-				 "no number");
+	n = sd_listen_fds(1);
+	if (n < 0)
+		return error_set(err, ERROR_CONFIG, -n, "cannot take the sockets of systemd: %m");
 
-	if ((uint64_t)n > max)
+	if ((size_t)n > max)
 		return error_set(err, ERROR_CONFIG, E2BIG,
-				 "systemd passed %" PRId64 " sockets, which is more than %zu", n,
-				 max);
+				 "systemd passed %d sockets, which is more than %zu", n, max);
 
-	for (int i = 0; i < (int)n; i++) {
-		int fd = PASSED_FIRST + i;
+	for (int i = 0; i < n; i++) {
+		int fd = SD_LISTEN_FDS_START + i;
 
-		if (!is_listening_unix_stream(fd) || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		if (sd_is_socket(fd, AF_UNIX, SOCK_STREAM, 1) <= 0)
 			return error_set(err, ERROR_CONFIG, EINVAL,
 					 "descriptor %d of systemd is not a listening Unix stream "
 					 "socket",

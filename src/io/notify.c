@@ -16,8 +16,9 @@
 #include <sys/un.h>
 #include <time.h>
 
+#include <systemd/sd-daemon.h>
+
 #include "base/error.h"
-#include "base/parse.h"
 #include "base/util.h"
 
 #define STATUS_MAX 512 /* what systemctl shows is one line */
@@ -110,23 +111,6 @@ int notify_stopping(const char *status)
 	return notify_send_status("STOPPING=1", status);
 }
 
-/* How often the manager wants to hear of us at least, as in sd_watchdog_enabled(3); 0: not at all.
- */
-static int64_t watchdog_asked_us(void)
-{
-	const char *pid_text = getenv("WATCHDOG_PID"), *usec_text = getenv("WATCHDOG_USEC");
-	int64_t pid = getpid(), usec;
-
-	if (!usec_text || parse_int64(usec_text, 1, INT64_MAX - 1, &usec) < 0)
-		return 0;
-
-	/* What was meant for a parent of ours is not for us. */
-	if (pid_text && parse_int64(pid_text, 1, INT32_MAX, &pid) < 0)
-		return 0;
-
-	return pid == getpid() ? usec : 0;
-}
-
 static void watchdog_feed(struct timer *timer)
 {
 	struct watchdog *watchdog = container_of(timer, struct watchdog, timer);
@@ -140,14 +124,14 @@ static void watchdog_feed(struct timer *timer)
 void watchdog_start(struct watchdog *watchdog, struct loop *loop, bool (*is_well)(void *data),
 		    void *data)
 {
-	int64_t usec = watchdog_asked_us();
+	uint64_t usec = 0;
 
 	*watchdog = (struct watchdog){ .is_well = is_well, .data = data };
 	timer_init(&watchdog->timer, loop, watchdog_feed);
-	if (!usec)
+	if (sd_watchdog_enabled(0, &usec) <= 0)
 		return;
 
-	watchdog->interval_ms = MAX(usec / 1000, (int64_t)1);
+	watchdog->interval_ms = (int64_t)MAX(usec / 1000, (uint64_t)1);
 	watchdog_feed(&watchdog->timer);
 }
 

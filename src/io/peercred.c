@@ -15,9 +15,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <systemd/sd-login.h>
+
 #include "base/error.h"
 #include "base/util.h"
-#include "io/unit.h"
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77 /* Linux 6.5, which the C library's headers may not know */
@@ -116,10 +117,14 @@ static bool peercred_may_live(const struct peercred *peer)
 
 char *peercred_unit(const struct peercred *peer, char *dst, size_t dst_size)
 {
-	char unit[UNIT_NAME_SIZE];
+	AUTO(free) char *unit = NULL;
 
-	/* Whether it lives is asked afterwards: while it does, nobody else can have its pid. */
-	if (peer->pid > 0 && unit_of_process(peer->pid, unit) && peercred_may_live(peer))
+	/* To libsystemd, a pid of 0 means ourselves. A user's unit says more than user@1000. */
+	if (peer->pid > 0 && sd_pid_get_user_unit(peer->pid, &unit) < 0)
+		(void)sd_pid_get_unit(peer->pid, &unit);
+
+	/* Asked afterwards: while the process lives, nobody else can have its pid. */
+	if (unit && peercred_may_live(peer))
 		return error_quote(dst, dst_size, unit, strlen(unit));
 
 	return error_quote(dst, dst_size, "-", 1);

@@ -5,7 +5,7 @@
  * Which one, another process says while this one runs: the environment variable
  * NTHMALLOC names a file that both have mapped, see struct order.
  *
- * Counted is what the program asks for itself, or what inih and libc
+ * Counted is what the program asks for itself, or what inih, libsystemd and libc
  * ask for on its behalf - told by the innermost caller that is not libc. Left
  * alone are libraries that cannot do without: libev ends the program when one of
  * its arrays cannot grow, by design; json-c 0.16 takes a name that it could not

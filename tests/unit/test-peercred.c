@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "base/util.h"
-#include "io/unit.h"
 #include "lib/test.h"
 
 #define MANY_GROUPS 500
@@ -23,14 +22,28 @@
 #endif
 
 static int listening = -1;
-static const char *unit; /* that the process would be in, were systemd here */
+static const char *unit, *user_unit; /* what libsystemd would find, were systemd here */
 
-/* In place of the one in the library. */
-bool unit_of_process(pid_t pid, char dst[static UNIT_NAME_SIZE])
+static int find_unit(const char *name, char **ret)
 {
-	if (unit)
-		(void)snprintf(dst, UNIT_NAME_SIZE, "%s", unit);
-	return unit;
+	if (!name)
+		return -ENODATA;
+
+	*ret = strdup(name);
+	return 0;
+}
+
+int find_system_unit(pid_t pid, char **ret) __asm__("sd_pid_get_unit");
+int find_user_unit(pid_t pid, char **ret) __asm__("sd_pid_get_user_unit");
+
+int find_system_unit(pid_t pid, char **ret)
+{
+	return find_unit(unit, ret);
+}
+
+int find_user_unit(pid_t pid, char **ret)
+{
+	return find_unit(user_unit, ret);
 }
 
 static void start(void)
@@ -169,7 +182,7 @@ TEST(what_is_no_unix_socket_has_no_peer)
 	CHECK_INT(peer.uid, 4711); /* only success writes */
 }
 
-TEST(a_unit_is_cut_to_the_room_and_a_dash_says_there_is_none)
+TEST(the_unit_of_the_user_says_most_and_a_dash_says_there_is_none)
 {
 	struct peercred peer;
 	char text[64], tiny[8];
@@ -180,7 +193,9 @@ TEST(a_unit_is_cut_to_the_room_and_a_dash_says_there_is_none)
 	fd = start_client(NULL, &pid, &leash);
 	CHECK_INT(peercred_get(fd, &peer), 0);
 	CHECK_TEXT(peercred_unit(&peer, text, sizeof(text)), "-");
-	unit = "agent.service";
+	unit = "user@1000.service";
+	CHECK_TEXT(peercred_unit(&peer, text, sizeof(text)), "user@1000.service");
+	user_unit = "agent.service";
 	CHECK_TEXT(peercred_unit(&peer, text, sizeof(text)), "agent.service");
 	CHECK_TEXT(peercred_unit(&peer, tiny, sizeof(tiny)), "agen...");
 	peercred_fini(&peer);

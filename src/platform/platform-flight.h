@@ -15,7 +15,8 @@ struct platform_flight {
 	struct list node;           /* in a queue of the platform */
 	enum platform_class class;
 	bool queued, keep_raw, unread;
-	uint64_t number; /* in the order of sending */
+	platform_body_fn on_body; /* or NULL */
+	uint64_t number;          /* in the order of sending */
 	char *method, *url, *what;
 	char id[40], caller[40];
 	char *token; /* secret memory */

@@ -47,6 +47,7 @@ static struct verdict_question flight_question(const struct platform_flight *fli
 		.id = flight->id,
 		.token = flight->token,
 		.keep_raw = flight->keep_raw,
+		.streamed = flight->on_body != NULL,
 		.max_body = flight->max_body,
 		.timeout_ms = flight->timeout_ms,
 	};
@@ -138,6 +139,14 @@ static void flight_on_http(struct http_request *request, const struct http_resul
 	flight_finish(flight, &reply);
 }
 
+static int flight_on_body(struct http_request *request, const struct http_result *head,
+			  const char *bytes, size_t len)
+{
+	struct platform_flight *flight = container_of(request, struct platform_flight, http);
+
+	return flight->on_body(flight->call, head, bytes, len);
+}
+
 #define HEADERS_MAX 4
 
 static void flight_send(struct platform_flight *flight, const char *const headers[])
@@ -152,6 +161,7 @@ static void flight_send(struct platform_flight *flight, const char *const header
 		.body = buffer_len(&flight->body) ? buffer_at(&flight->body) : NULL,
 		.body_len = buffer_len(&flight->body),
 		.max_body = flight->max_body,
+		.on_body = flight->on_body ? flight_on_body : NULL,
 		.timeout_ms = flight->timeout_ms,
 		.ca_file = settings->ca_file,
 		.proxy = settings->proxy,
@@ -399,6 +409,7 @@ static int flight_fill(struct platform_flight *flight, const struct platform_spe
 	flight->class = spec->class;
 	flight->keep_raw = spec->keep_raw;
 	flight->unread = spec->unread;
+	flight->on_body = spec->on_body;
 	flight->max_body = spec->max_body ? spec->max_body : PLATFORM_BODY_MAX;
 	flight->timeout_ms = spec->timeout_ms ? spec->timeout_ms : PLATFORM_TIMEOUT_MS;
 	(void)snprintf(flight->id, sizeof(flight->id), "%s", spec->id ? spec->id : "");
@@ -463,6 +474,12 @@ void platform_call_stop(struct platform_call *call)
 bool platform_call_is_running(const struct platform_call *call)
 {
 	return call->flight != NULL;
+}
+
+void platform_call_resume(struct platform_call *call)
+{
+	if (call->flight)
+		http_request_resume(&call->flight->http);
 }
 
 bool platform_call_was_sent(const struct platform_call *call)

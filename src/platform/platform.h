@@ -42,6 +42,9 @@ enum platform_class {
 struct platform;
 struct platform_call;
 typedef void (*platform_done_fn)(struct platform_call *call, const struct platform_reply *reply);
+/* As http_body_fn; the call may be stopped in here, too. */
+typedef int (*platform_body_fn)(struct platform_call *call, const struct http_result *head,
+				const char *bytes, size_t len);
 
 /* Everything is copied. */
 struct platform_spec {
@@ -54,10 +57,11 @@ struct platform_spec {
 	const char *token;  /* or NULL: without Authorization */
 	const char *body;   /* JSON text, or NULL */
 	size_t body_len;
-	size_t max_body;    /* 0: PLATFORM_BODY_MAX */
-	int64_t timeout_ms; /* 0: PLATFORM_TIMEOUT_MS; counts from when it is sent */
-	bool keep_raw;      /* a body with secrets: checked, not parsed */
-	bool unread;        /* whoever asks reads the answer: see verdict_unread() */
+	size_t max_body;          /* 0: PLATFORM_BODY_MAX */
+	int64_t timeout_ms;       /* 0: PLATFORM_TIMEOUT_MS; counts from when it is sent */
+	bool keep_raw;            /* a body with secrets: checked, not parsed */
+	bool unread;              /* whoever asks reads the answer: see verdict_unread() */
+	platform_body_fn on_body; /* NULL: the body comes whole. Else a 200's comes here, unread */
 };
 
 /*
@@ -111,5 +115,7 @@ int platform_call_start(struct platform_call *call, struct platform *platform,
 			const struct platform_spec *spec, struct error *err);
 void platform_call_stop(struct platform_call *call);
 bool platform_call_is_running(const struct platform_call *call);
+/* After on_body has said -EAGAIN; takes one that is not under way. */
+void platform_call_resume(struct platform_call *call);
 /* At least one byte of it has left: the platform may have acted. */
 bool platform_call_was_sent(const struct platform_call *call);

@@ -56,12 +56,18 @@ static void read_silence(const struct reading *reading)
 
 	switch (result->outcome) {
 	case HTTP_TIMED_OUT:
+		if (reading->question->streamed) {
+			conclude(reading, PLATFORM_DOWN, ERROR_UNAVAILABLE,
+				 "%s did not send all of it in time (%s)", label, why);
+			return;
+		}
 		conclude(reading, PLATFORM_DOWN, ERROR_UNAVAILABLE,
 			 "%s did not answer within %.1f s", label,
 			 (double)reading->question->timeout_ms / 1000);
 		return;
 	case HTTP_TOO_LARGE:
-		conclude(reading, PLATFORM_DOWN, ERROR_PLATFORM,
+		conclude(reading, PLATFORM_DOWN,
+			 reading->question->streamed ? ERROR_TOO_LARGE : ERROR_PLATFORM,
 			 "the answer of %s is larger than %zu bytes", label,
 			 reading->question->max_body);
 		return;
@@ -130,6 +136,8 @@ static void read_success(const struct reading *reading)
 	    json_check(reply->body, reply->body_len, JSON_DEPTH_MAX, JSON_VALUES_MAX, &err) == 0)
 		return;
 	if (reply->status == 204 && !reply->body_len)
+		return;
+	if (reading->question->streamed && reply->status == 200)
 		return;
 
 	if (is_web_page(reading)) {
@@ -257,6 +265,15 @@ static void read_client_error(const struct reading *reading)
 		 platform_words(reading, words, sizeof(words)));
 }
 
+static void read_server_error(const struct reading *reading)
+{
+	char words[200];
+
+	conclude(reading, PLATFORM_DOWN, ERROR_UNAVAILABLE, "%s has a problem (HTTP %d)%s",
+		 platform_of(reading), reading->reply->status,
+		 platform_words(reading, words, sizeof(words)));
+}
+
 static void read_status(const struct reading *reading)
 {
 	int status = reading->reply->status;
@@ -293,8 +310,7 @@ static void read_status(const struct reading *reading)
 		read_client_error(reading);
 		return;
 	}
-	conclude(reading, PLATFORM_DOWN, ERROR_UNAVAILABLE, "%s has a problem (HTTP %d)",
-		 platform_of(reading), status);
+	read_server_error(reading);
 }
 
 static struct platform_reply reply_of(const struct http_result *result)

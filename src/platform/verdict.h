@@ -44,6 +44,7 @@ struct verdict_question {
 	const char *id;    /* the workspace it is about: a 404 must name it to count */
 	const char *token; /* that went with it and is not to be repeated, or NULL */
 	bool keep_raw;     /* a body with secrets: checked, not parsed */
+	bool streamed;     /* a 200's body went elsewhere, and only there is known what it was */
 	size_t max_body;
 	int64_t timeout_ms;
 };

@@ -117,6 +117,7 @@ int http_request_start(struct http_request *request, struct http *http,
 		.headers = join_headers(spec->headers),
 		.max_body = spec->max_body,
 		.timeout_ms = spec->timeout_ms,
+		.on_body = spec->on_body,
 	};
 	list_append(&http->requests, &transfer->fake.node);
 	request->http = http;
@@ -137,6 +138,12 @@ void http_request_stop(struct http_request *request)
 bool http_request_in_flight(const struct http_request *request)
 {
 	return request->http;
+}
+
+void http_request_resume(struct http_request *request)
+{
+	if (request->http)
+		request->transfer->fake.n_resumed++;
 }
 
 bool http_request_was_sent(const struct http_request *request)
@@ -246,4 +253,23 @@ void fake_fail(struct fake_request *fake, enum http_outcome outcome)
 {
 	fake_answer_with(fake, &(struct http_result){ .outcome = outcome, .why = "as scripted" },
 			 NULL);
+}
+
+int fake_stream(struct fake_request *fake, const char *bytes, size_t len, int64_t length,
+		const char *const headers[])
+{
+	struct http_transfer reply = { .reply_headers = headers };
+	struct http_result head = {
+		.outcome = HTTP_ANSWERED,
+		.sent = true,
+		.status = 200,
+		.body = "",
+		.length = length,
+		.transfer = &reply,
+	};
+
+	head.content_type = http_result_header(&head, "Content-Type");
+	if (!head.content_type)
+		head.content_type = "application/gzip";
+	return fake->on_body(fake->request, &head, bytes, len);
 }

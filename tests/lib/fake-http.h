@@ -25,7 +25,9 @@ struct fake_request {
 	char *headers;                /* "Name: value\n" each */
 	size_t max_body;
 	int64_t timeout_ms;
-	bool sent; /* for the test to say */
+	bool sent;            /* for the test to say */
+	http_body_fn on_body; /* or NULL */
+	unsigned n_resumed;
 };
 
 /* Called as each request is started. */
@@ -48,3 +50,10 @@ void fake_answer(struct fake_request *request, int status, const char *body);
 void fake_answer_with(struct fake_request *request, const struct http_result *result,
 		      const char *const headers[]);
 void fake_fail(struct fake_request *request, enum http_outcome outcome);
+
+/*
+ * A piece of a 200's body for a request that streams: what on_body says of it.
+ * fake_answer() with 200 and "" then ends such a request.
+ */
+int fake_stream(struct fake_request *request, const char *bytes, size_t len, int64_t length,
+		const char *const headers[]);

@@ -39,7 +39,7 @@ struct server {
 	void (*on_request)(struct server *server); /* or NULL */
 	bool holds;                                /* answers nothing until server_release() */
 	unsigned n_accepted, n_open, most_open, n_requests;
-	size_t n_sent; /* bytes of replies that the sockets took */
+	size_t n_sent;      /* bytes of replies that the sockets took */
 	char request[4096]; /* the latest */
 };
 

@@ -34,6 +34,15 @@ static int failed(struct sweeper *sweeper, const char *name, int errnum)
 			 quoted);
 }
 
+/* A directory that its owner has closed against writing is still the owner's. */
+static void open_to_owner(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && (st.st_mode & 0700) != 0700)
+		(void)fchmod(fd, 0700);
+}
+
 static int open_dir(int dirfd, const char *name, DIR **ret)
 {
 	int fd = beneath_open(dirfd, name, O_RDONLY | O_DIRECTORY, 0);
@@ -41,7 +50,7 @@ static int open_dir(int dirfd, const char *name, DIR **ret)
 	if (fd < 0)
 		return fd;
 
-	(void)fchmod(fd, 0700); /* it may have been closed against writing */
+	open_to_owner(fd);
 	*ret = fdopendir(fd);
 	if (!*ret) {
 		int r = -errno;
@@ -61,13 +70,13 @@ static bool is_dir(int dirfd, const struct dirent *entry)
 	return fstatat(dirfd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* One that its owner has closed against writing cannot be moved, and is still the owner's. */
+/* It could not be moved otherwise. */
 static void unlock_dir(int dirfd, const char *name)
 {
 	AUTO(fd_close) int fd = beneath_open(dirfd, name, O_RDONLY | O_DIRECTORY, 0);
 
 	if (fd >= 0)
-		(void)fchmod(fd, 0700);
+		open_to_owner(fd);
 }
 
 static int hoist(struct sweeper *sweeper, int dirfd, const char *name)

@@ -12,6 +12,7 @@
 
 #include "base/buffer.h"
 #include "base/fd.h"
+#include "base/parse.h"
 #include "helper/pluginfile.h"
 
 #define HEADING "molecule-unpack files 1\n"
@@ -42,7 +43,7 @@ static void append_python_string(struct buffer *out, const char *text, size_t le
 
 		if (code == '"' || code == '\\')
 			(void)buffer_append_char(out, '\\');
-		if (code < 0x80)
+		if (code >= ' ' && code <= '~')
 			(void)buffer_append_char(out, (char)code);
 		else if (code < 0x10000)
 			(void)buffer_printf(out, "\\u%04x", code);
@@ -160,7 +161,7 @@ static int parse_line(struct ledger *ledger, char *line, struct error *err)
 	struct ledger_entry *entry;
 	const char *path;
 	size_t len;
-	char *end;
+	int64_t bytes;
 	bool dir;
 
 	if (!hex || strlen(kind) != 1 || !strchr("df", *kind))
@@ -176,15 +177,23 @@ static int parse_line(struct ledger *ledger, char *line, struct error *err)
 		return -EBADMSG;
 	}
 
-	entry->mode = (uint16_t)strtoul(mode, &end, 8);
-	if (*end || strlen(mode) != 3)
+	if (strspn(mode, "01234567") != 3 || mode[3])
 		return malformed(err);
+	entry->mode = (uint16_t)strtoul(mode, NULL, 8);
 	if (dir)
 		return 0;
-	entry->size = strtoull(size, &end, 10);
-	if (*end || !sha256_parse(hex, entry->sha256))
+	if (parse_int64(size, 0, INT64_MAX, &bytes) < 0 || !sha256_parse(hex, entry->sha256))
 		return malformed(err);
+	entry->size = (uint64_t)bytes;
 	return 0;
+}
+
+/* Each is found by halving: the last one must come after the one before it. */
+static bool is_in_order(const struct ledger *ledger)
+{
+	const struct ledger_entry *last = &ledger->entries[ledger->n_entries - 1];
+
+	return ledger->n_entries < 2 || ledger_compare(ledger, last - 1, last) < 0;
 }
 
 /* All whole lines of the buffer. */
@@ -200,6 +209,8 @@ static int parse_lines(struct ledger *ledger, struct buffer *text, struct error 
 		*end = '\0';
 		r = strlen(line) == (size_t)(end - line) ? parse_line(ledger, line, err)
 							 : malformed(err);
+		if (r == 0 && !is_in_order(ledger))
+			r = malformed(err);
 		if (r < 0)
 			return r;
 		buffer_consume(text, (size_t)(end - line) + 1);

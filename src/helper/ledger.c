@@ -88,13 +88,16 @@ static int compare_paths(const char *a, size_t a_len, const char *b, size_t b_le
 	return r ? r : (a_len > b_len) - (a_len < b_len);
 }
 
+int ledger_compare(const struct ledger *ledger, const struct ledger_entry *a,
+		   const struct ledger_entry *b)
+{
+	return compare_paths(ledger_path(ledger, a), a->path_len, ledger_path(ledger, b),
+			     b->path_len);
+}
+
 static int by_path(const void *a, const void *b, void *context)
 {
-	const struct ledger *ledger = context;
-	const struct ledger_entry *x = a, *y = b;
-
-	return compare_paths(ledger_path(ledger, x), x->path_len, ledger_path(ledger, y),
-			     y->path_len);
+	return ledger_compare(context, a, b);
 }
 
 /* What is the same but for case comes together; what is wholly the same, too, implied ones first.
@@ -108,7 +111,7 @@ static int by_folded_path(const void *a, const void *b, void *context)
 	r = policy_compare_folded(ledger_path(ledger, x), x->path_len, ledger_path(ledger, y),
 				  y->path_len);
 	if (r == 0)
-		r = by_path(a, b, context);
+		r = ledger_compare(ledger, x, y);
 	return r ? r : x->kind - y->kind;
 }
 
@@ -117,7 +120,7 @@ static int refuse_pair(const struct ledger *ledger, const struct ledger_entry *f
 {
 	char other[REFUSAL_ENTRY_MAX];
 
-	if (by_path(first, second, (void *)(uintptr_t)ledger) != 0)
+	if (ledger_compare(ledger, first, second) != 0)
 		(void)refuse(refusal, ERROR_INTEGRITY, "it differs from %s in case only",
 			     error_quote(other, sizeof(other), ledger_path(ledger, first),
 					 first->path_len));
@@ -140,7 +143,7 @@ static int check_twins(const struct ledger *ledger, struct refusal *refusal)
 					  ledger_path(ledger, second), second->path_len) != 0)
 			continue;
 
-		same = by_path(first, second, (void *)(uintptr_t)ledger) == 0;
+		same = ledger_compare(ledger, first, second) == 0;
 		if (!same || first->kind != LEDGER_IMPLIED || second->kind != LEDGER_DIR)
 			return refuse_pair(ledger, first, second, refusal);
 	}
@@ -154,7 +157,8 @@ static void drop_superseded(struct ledger *ledger)
 
 	for (size_t i = 0; i < ledger->n_entries; i++) {
 		const struct ledger_entry *entry = &ledger->entries[i];
-		bool again = i + 1 < ledger->n_entries && by_path(entry, entry + 1, ledger) == 0;
+		bool again =
+			i + 1 < ledger->n_entries && ledger_compare(ledger, entry, entry + 1) == 0;
 
 		if (again || entry->kind == LEDGER_LINK)
 			continue;

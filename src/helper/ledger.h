@@ -78,5 +78,9 @@ int ledger_manifest(const struct ledger *ledger, uint8_t digest[static SHA256_LE
 int ledger_write(const struct ledger *ledger, int fd, struct error *err);
 int ledger_read(struct ledger *ledger, int fd, struct error *err);
 
+/* By the bytes of their paths. */
+int ledger_compare(const struct ledger *ledger, const struct ledger_entry *a,
+		   const struct ledger_entry *b);
+
 /* Of a settled ledger; NULL when it is not there. */
 struct ledger_entry *ledger_find(const struct ledger *ledger, const char *path, size_t len);

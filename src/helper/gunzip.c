@@ -108,8 +108,6 @@ static int check_limits(const struct gunzip *gunzip, struct refusal *refusal)
 
 static int inflate_some(struct gunzip *gunzip, struct refusal *refusal)
 {
-	bool first = gunzip->stream.total_out == 0;
-
 	switch (inflate(&gunzip->stream, Z_NO_FLUSH)) {
 	case Z_STREAM_END:
 		gunzip->ended = true;
@@ -120,9 +118,10 @@ static int inflate_some(struct gunzip *gunzip, struct refusal *refusal)
 	case Z_MEM_ERROR:
 		return refuse(refusal, ERROR_INTERNAL, "no memory to unpack the archive");
 	default:
-		if (first)
-			return refuse(refusal, ERROR_INTEGRITY, "what came is not a gzip archive");
-		return refuse(refusal, ERROR_INTEGRITY, "the archive's gzip stream is damaged");
+		if (gunzip->stream.total_out)
+			return refuse(refusal, ERROR_INTEGRITY,
+				      "the archive's gzip stream is damaged");
+		return refuse(refusal, ERROR_INTEGRITY, "what came is not a gzip archive");
 	}
 }
 

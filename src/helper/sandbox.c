@@ -6,6 +6,7 @@
 #include <seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -110,6 +111,14 @@ static int drop_capabilities(void)
 	return (int)syscall(SYS_capset, &header, none);
 }
 
+/* Its memory, too: what is in there is nobody's business once something has been taken over. */
+static void forget_environment(void)
+{
+	for (char **text = environ; text && *text; text++)
+		explicit_bzero(*text, strlen(*text));
+	(void)clearenv();
+}
+
 int sandbox_begin(int n_kept, bool keep_capabilities, struct error *err)
 {
 	if (syscall(SYS_close_range, (unsigned)n_kept, ~0u, 0) < 0)
@@ -121,7 +130,7 @@ int sandbox_begin(int n_kept, bool keep_capabilities, struct error *err)
 	if (!keep_capabilities && drop_capabilities() < 0)
 		return refuse_to_run(err, errno, "give up capabilities");
 
-	(void)clearenv();
+	forget_environment();
 	(void)umask(0);
 	/* Both are answered where they happen. */
 	(void)signal(SIGPIPE, SIG_IGN);

@@ -247,15 +247,16 @@ static int on_reader_lost(struct keeper *keeper, struct refusal *refusal)
 		pid = waitpid(keeper->reader, &status, 0);
 	while (pid < 0 && errno == EINTR);
 	keeper->reader = 0;
-	if (pid < 0 || !WIFSIGNALED(status))
-		return refuse(refusal, ERROR_INTERNAL, "what reads the archive has ended early");
+	if (pid >= 0 && WIFEXITED(status))
+		return refuse(refusal, ERROR_INTERNAL,
+			      "what reads the archive has ended early, with status %d",
+			      WEXITSTATUS(status));
+	if (pid >= 0 && WTERMSIG(status) == SIGSYS)
+		return refuse(refusal, ERROR_INTERNAL,
+			      "what reads the archive has tried what it must not, and was ended");
 
-	return refuse(refusal, ERROR_INTERNAL,
-		      WTERMSIG(status) == SIGSYS
-			      ? "what reads the archive has tried what it must not, and was ended "
-				"(signal %d)"
-			      : "what reads the archive was ended by signal %d",
-		      WTERMSIG(status));
+	return refuse(refusal, ERROR_INTERNAL, "what reads the archive was ended by signal %d",
+		      pid < 0 ? 0 : WTERMSIG(status));
 }
 
 static int read_frames(struct keeper *keeper, struct refusal *refusal)

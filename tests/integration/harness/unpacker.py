@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""molecule-unpack by itself, in a directory of its own with something beside it to harm.
+
+    yard/staging        what it is given
+    yard/outside        what it must not touch: there is a canary in it
+
+It runs as whoever the test says, which only root can choose.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .daemon import build_dir
+
+NOBODY = 65534
+PATIENCE_S = 120
+
+
+@dataclass
+class Outcome:
+    status: int
+    lines: list[dict[str, Any]]
+    stderr: str
+
+    @property
+    def done(self) -> dict[str, Any]:
+        assert self.status == 0 and "done" in self.lines[-1], self
+        return self.lines[-1]["done"]
+
+    @property
+    def failed(self) -> dict[str, Any]:
+        assert self.status == 1 and "failed" in self.lines[-1], self
+        return self.lines[-1]["failed"]
+
+    def all(self, what: str) -> list[Any]:
+        return [line[what] for line in self.lines if what in line]
+
+
+@dataclass
+class Yard:
+    root: Path
+    uid: int | None = None      # None: whoever runs the tests
+    before: list[tuple[Any, ...]] = field(default_factory=list)
+
+    @property
+    def staging(self) -> Path:
+        return self.root / "staging"
+
+    @property
+    def outside(self) -> Path:
+        return self.root / "outside"
+
+    @property
+    def tree(self) -> Path:
+        return self.staging / "tree"
+
+    def lay_out(self) -> None:
+        self.root.chmod(0o755)
+        self.staging.mkdir()
+        self.outside.mkdir()
+        (self.outside / "canary").write_text("alive\n")
+        if self.uid is not None:
+            for path in (self.staging, self.outside, self.outside / "canary"):
+                os.chown(path, self.uid, self.uid)
+        self.before = self.look_outside()
+
+    def look_outside(self) -> list[tuple[Any, ...]]:
+        """Everything in the yard but what is in staging: names, links, modes, owners, contents."""
+        seen = []
+        for path in sorted([self.root, *self.root.iterdir(), *self.outside.rglob("*")]):
+            info = path.lstat()
+            content = path.read_bytes() if stat.S_ISREG(info.st_mode) else b""
+            inside = path in (self.staging, self.root)
+            seen.append((str(path), info.st_mode, info.st_uid, 0 if inside else info.st_nlink,
+                         0 if inside else info.st_mtime_ns, content))
+        return seen
+
+    def is_empty(self) -> bool:
+        return not any(self.staging.iterdir())
+
+    def start(self, *arguments: str, around: Sequence[str] = (), env: dict[str, str] | None = None,
+              **options: Any) -> subprocess.Popen[bytes]:
+        """The program is copied: another user may not get at the build directory."""
+        program = self.root / "molecule-unpack"
+        if not program.exists():
+            shutil.copy(build_dir() / "src" / "helper" / "molecule-unpack", program)
+            program.chmod(0o755)
+            self.before = self.look_outside()
+        directory = os.open(self.staging, os.O_RDONLY | os.O_DIRECTORY)
+
+        def prepare() -> None:
+            os.dup2(directory, 3)
+            os.set_inheritable(3, True)
+            if self.uid is not None:
+                os.setgroups([])
+                os.setgid(self.uid)
+                os.setuid(self.uid)
+
+        try:
+            return subprocess.Popen([*around, str(program), *arguments], stdin=subprocess.PIPE,
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, close_fds=False,
+                                    preexec_fn=prepare, env={**os.environ, **(env or {})}, **options)
+        finally:
+            os.close(directory)
+
+    def finish(self, process: subprocess.Popen[bytes], rest: bytes = b"") -> Outcome:
+        out, complaints = process.communicate(rest, timeout=PATIENCE_S)
+        lines = [json.loads(line) for line in out.splitlines()]
+        assert out.endswith(b"\n") or not out, out
+        return Outcome(process.returncode, lines, complaints.decode(errors="replace"))
+
+    def run(self, *arguments: str, archive: bytes = b"", **options: Any) -> Outcome:
+        outcome = self.finish(self.start(*arguments, **options), archive)
+        if not options.get("around"):
+            assert outcome.stderr == ""
+        return outcome
+
+    def unpack(self, archive: bytes, *arguments: str, name: str = "demo", **options: Any) -> Outcome:
+        outcome = self.run("unpack", "--name", name, *arguments, archive=archive, **options)
+        now = self.look_outside()
+        assert now == self.before, set(now) ^ set(self.before)
+        return outcome
+
+    def clear(self) -> None:
+        for path in self.staging.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@contextmanager
+def yard(uid: int | None = None) -> Iterator[Yard]:
+    place = Yard(Path(tempfile.mkdtemp(prefix="molecule-unpack-")), uid)
+    try:
+        place.lay_out()
+        yield place
+    finally:
+        shutil.rmtree(place.root)
+
+
+def wait_for(event: Callable[[], bool]) -> None:
+    """For what no descriptor tells of."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not event():
+        assert time.monotonic() < deadline, "it has not happened"
+        time.sleep(.002)

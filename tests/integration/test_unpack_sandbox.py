@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: MIT
+"""molecule-unpack taken over: what a hole in a library could do, inside of its sandbox.
+
+intruder.c is preloaded and tries it where libarchive would be (reader), and
+where the directory is (keeper).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.daemon import build_dir
+from harness.tar import file, plugin
+from harness.unpacker import NOBODY, Outcome, Yard, wait_for, yard
+
+WHO = {"root": 0, "user": NOBODY} if os.geteuid() == 0 else {"user": None}
+WORKED, REFUSED = 42, 43
+LANDLOCK_CREATE_RULESET, LANDLOCK_VERSION_FLAG = 444, 1
+SANITIZED = "b_sanitize=none" not in subprocess.run(
+    ["meson", "introspect", "--buildoptions", str(build_dir())], capture_output=True, text=True,
+    check=True).stdout.replace('"name": "b_sanitize", "value": "none"', "b_sanitize=none")
+
+
+@pytest.fixture(params=WHO)
+def place(request: pytest.FixtureRequest) -> Iterator[Yard]:
+    with yard(WHO[request.param]) as made:
+        yield made
+
+
+def has_landlock() -> bool:
+    return ctypes.CDLL(None).syscall(LANDLOCK_CREATE_RULESET, None, 0, LANDLOCK_VERSION_FLAG) >= 2
+
+
+def intrude(place: Yard, where: str, what: str, path: str = "/etc/shadow") -> Outcome:
+    module = place.root / "intruder.so"
+    if not module.exists():
+        shutil.copy(build_dir() / "tests" / "integration" / "libintruder.so", module)
+        module.chmod(0o755)
+    before = os.environ.get("ASAN_OPTIONS", "")
+    return place.run("unpack", "--name", "demo", archive=plugin(), env={
+        "LD_PRELOAD": str(module), "INTRUDER": f"{where}:{what}", "INTRUDER_PATH": path,
+        "ASAN_OPTIONS": f"{before}:verify_asan_link_order=0"})
+
+
+def test_an_intruder_without_a_wish_is_noticed(place: Yard) -> None:
+    """Were it not loaded at all, some of what follows would pass."""
+    assert intrude(place, "nobody", "open").done["files"] == 1
+    place.clear()
+    assert "signal" in intrude(place, "reader", "no such wish").failed["message"]
+
+
+@pytest.mark.parametrize("what", ["open", "openat2", "openat2-from-staging", "upward"])
+@pytest.mark.parametrize("path", ["/etc/shadow", "/etc/passwd"])
+def test_what_reads_the_archive_can_open_nothing(place: Yard, what: str, path: str) -> None:
+    failed = intrude(place, "reader", what, path).failed
+    assert failed["message"].endswith(f"ended early, with status {REFUSED}")
+    assert failed["kind"] == "internal" and place.is_empty()
+
+
+@pytest.mark.parametrize("what", ["socket", "connect", "exec", "fork", "kill", "ptrace", "setuid", "memory",
+                                  "mkdir-outside", "unlink-outside", "symlink", "link", "mknod"])
+def test_what_reads_the_archive_is_ended_when_it_tries(place: Yard, what: str) -> None:
+    failed = intrude(place, "reader", what).failed
+    assert failed["message"] == "what reads the archive has tried what it must not, and was ended"
+    assert failed["kind"] == "internal" and place.is_empty()
+    assert (place.outside / "canary").read_text() == "alive\n"
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer maps terabytes: there is no limit")
+@pytest.mark.parametrize("where", ["reader", "keeper"])
+def test_memory_has_a_limit(place: Yard, where: str) -> None:
+    outcome = intrude(place, where, "much-memory")
+    assert outcome.status == REFUSED if where == "keeper" else f"status {REFUSED}" in outcome.failed["message"]
+
+
+def test_what_writes_the_files_can_open_nothing_by_name(place: Yard) -> None:
+    assert intrude(place, "keeper", "open", "/etc/passwd").status == REFUSED
+
+
+@pytest.mark.skipif(not has_landlock(), reason="this kernel has no Landlock")
+@pytest.mark.parametrize("what", ["openat2", "openat2-from-staging", "upward", "mkdir-outside", "unlink-outside"])
+def test_what_writes_the_files_gets_nowhere_else_with_landlock(place: Yard, what: str) -> None:
+    assert intrude(place, "keeper", what, "/etc/passwd").status == REFUSED
+    assert [path.name for path in place.outside.iterdir()] == ["canary"]
+
+
+@pytest.mark.parametrize("what", ["socket", "connect", "exec", "fork", "kill", "ptrace", "setuid", "memory",
+                                  "symlink", "link", "mknod"])
+def test_what_writes_the_files_is_ended_when_it_tries(place: Yard, what: str) -> None:
+    assert intrude(place, "keeper", what).status == -signal.SIGSYS
+
+
+def status(pid: int) -> dict[str, str]:
+    return dict(re.findall(r"^(\w+):\s+(.*)$", Path(f"/proc/{pid}/status").read_text(), re.M))
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def confined(pid: int) -> bool:
+    return status(pid)["Seccomp"] == "2"
+
+
+def test_both_are_confined_before_the_first_byte_comes(place: Yard) -> None:
+    held = os.open("/dev/null", os.O_RDONLY)
+    os.set_inheritable(held, True)
+    process = place.start("unpack", "--name", "demo")
+    wait_for(lambda: confined(process.pid) and all(map(confined, children(process.pid))))
+    both = [process.pid, *children(process.pid)]
+    assert len(both) == 2
+    for pid in both:
+        facts = status(pid)
+        assert facts["NoNewPrivs"] == "1"
+        assert {facts[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {"0" * 16}
+    if os.geteuid() == 0:
+        for pid in both:
+            limits = Path(f"/proc/{pid}/limits").read_text()
+            assert re.search(r"Max core file size +0 +0 ", limits)
+            assert re.search(r"Max processes +0 +0 ", limits)
+            assert not Path(f"/proc/{pid}/environ").read_bytes().strip(b"\0")
+        keeper, reader = ([os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()] for pid in both)
+        assert len(reader) == 3 and sum(name.startswith("pipe:") for name in reader) == 3
+        assert all(name.startswith("pipe:") or name.startswith(str(place.staging)) for name in keeper)
+    os.close(held)
+    assert place.finish(process, plugin()).done["files"] == 1
+
+
+def test_without_its_reader_it_says_so_and_leaves_nothing(place: Yard) -> None:
+    process = place.start("unpack", "--name", "demo")
+    wait_for(lambda: any(map(confined, children(process.pid))))
+    os.kill(children(process.pid)[0], signal.SIGKILL)
+    failed = place.finish(process, plugin(file(b"a", os.urandom(100_000)))).failed
+    assert failed["message"] == f"what reads the archive was ended by signal {int(signal.SIGKILL)}"
+    assert place.is_empty()
+
+
+def test_the_reader_does_not_outlive_it(place: Yard) -> None:
+    process = place.start("unpack", "--name", "demo")
+    wait_for(lambda: any(map(confined, children(process.pid))))
+    reader = children(process.pid)[0]
+    process.kill()
+    assert place.finish(process).status == -signal.SIGKILL
+    wait_for(lambda: not Path(f"/proc/{reader}").exists() or status(reader)["State"].startswith("Z"))
+
+
+def injecting(*faults: str) -> list[str]:
+    return ["strace", "-f", "-qq", "-o", "/dev/null", *(f"--inject={fault}" for fault in faults)]
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+@pytest.mark.parametrize(("faults", "says"), [
+    (["seccomp:error=ENOSYS", "prctl:error=EINVAL:when=3+"], "put up its filter of system calls"),
+    (["prctl:error=EPERM:when=1"], "give up new privileges"),
+    (["prctl:error=EPERM:when=2"], "close itself to others"),
+    (["close_range:error=ENOSYS"], "close what it was given"),
+    (["prlimit64:error=EPERM"], "its limits"),
+])
+def test_without_a_sandbox_nothing_is_unpacked(place: Yard, faults: list[str], says: str) -> None:
+    failed = place.run("unpack", "--name", "demo", archive=plugin(), around=injecting(*faults)).failed
+    assert says in failed["message"] and "unpacks nothing without a sandbox" in failed["message"]
+    assert failed["kind"] == "internal" and place.is_empty()
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+@pytest.mark.parametrize("error", ["ENOSYS", "EOPNOTSUPP", "EPERM"])
+def test_a_kernel_without_landlock_will_do(place: Yard, error: str) -> None:
+    around = injecting(f"landlock_create_ruleset:error={error}")
+    assert place.run("unpack", "--name", "demo", archive=plugin(), around=around).done["files"] == 1
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+def test_without_a_second_process_nothing_is_unpacked(place: Yard) -> None:
+    around = injecting("clone,clone3,fork,vfork:error=EAGAIN")
+    failed = place.run("unpack", "--name", "demo", archive=plugin(), around=around).failed
+    assert "cannot start what reads the archive" in failed["message"] and failed["kind"] == "internal"
+    assert place.is_empty()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+@pytest.mark.parametrize("options", ["size=256k", "nr_inodes=6"])
+def test_a_full_disk_leaves_nothing(place: Yard, options: str) -> None:
+    """Bytes and inodes: here a file, there a directory cannot be made."""
+    mount = ["mount", "-t", "tmpfs", "-o", f"{options},mode=0777", "tmpfs", str(place.staging)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        archive = plugin(*(file(b"d%d/f" % number, os.urandom(70_000)) for number in range(5)))
+        failed = place.run("unpack", "--name", "demo", archive=archive).failed
+        assert failed["kind"] == "unavailable" and "No space left on device" in failed["message"]
+        assert failed["entry"].startswith("d") and place.is_empty()
+        assert place.run("unpack", "--name", "demo", archive=plugin()).done["files"] == 1
+    finally:
+        subprocess.run(["umount", str(place.staging)], check=True)

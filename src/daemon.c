@@ -358,6 +358,8 @@ static int daemon_open(struct daemon *daemon, struct error *err)
 	}
 
 	r = agent_apply(daemon->agent, &daemon->config->agent, NULL, err);
+	if (r == 0 && !daemon->once)
+		agent_resume(daemon->agent);
 	agent_settings_drop_workspaces(&daemon->config->agent);
 	(void)malloc_trim(0);
 	return r;

@@ -32,7 +32,7 @@ static void make_parents(const char *path)
 
 static void clean_leftovers(int state_dirfd)
 {
-	static const char *const dirs[] = { "tokens", "workspaces.d" };
+	static const char *const dirs[] = { "tokens", "workspaces.d", "leaving" };
 
 	file_clean_leftovers(state_dirfd);
 	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {

@@ -40,6 +40,7 @@ int agent_new(struct loop *loop, struct http *http, int state_dirfd,
 	list_init(&agent->workspaces);
 	roster_init(&agent->roster, &agent->workspaces);
 	outboxes_init(&agent->outboxes, &agent->context, &agent->roster, &agent->workspaces);
+	farewells_init(&agent->farewells, &agent->context);
 	list_init(&agent->platforms);
 	list_init(&agent->context.warnings);
 	host_id(agent->context.machine);
@@ -143,6 +144,7 @@ void agent_free(struct agent *agent)
 
 	while (!list_empty(&agent->workspaces))
 		agent_remove(agent, list_entry(agent->workspaces.next, struct workspace, node));
+	farewells_fini(&agent->farewells);
 	outboxes_fini(&agent->outboxes);
 	roster_fini(&agent->roster);
 	agent_tidy_platforms(agent);
@@ -391,26 +393,62 @@ int agent_join(struct agent *agent, const struct workspace_settings *settings, c
 	return 0;
 }
 
+/* What is ours on disk: first what would bring it back. */
+static int agent_erase(struct agent *agent, struct workspace *workspace, bool forget,
+		       struct error *err)
+{
+	struct agent_context *context = &agent->context;
+	int r = 0;
+
+	if (workspace->settings.joined)
+		r = context->events->forget(context->events_data, workspace->settings.name, err);
+	if (r == 0 && forget)
+		r = token_forget(&workspace->token, context->state_dirfd, &workspace->settings,
+				 err);
+	return r;
+}
+
 int agent_leave(struct agent *agent, struct workspace *workspace, bool forget, struct error *err)
 {
-	int r;
+	struct workspace_key key = workspace_settings_key(&workspace->settings);
+	int r = 0;
 
-	if (workspace->settings.joined) {
-		r = agent->context.events->forget(agent->context.events_data,
-						  workspace->settings.name, err);
-		if (r < 0)
-			return r;
-	}
-	if (forget) {
-		r = token_forget(&workspace->token, agent->context.state_dirfd,
-				 &workspace->settings, err);
-		if (r < 0)
-			return r;
-	}
+	/* An earlier try to leave for good may have failed halfway. */
+	if (forget)
+		r = farewell_begin(&agent->farewells, &key, err);
+	else
+		farewell_end(&agent->farewells, &key);
+	if (r < 0)
+		return r;
 
+	r = agent_erase(agent, workspace, forget, err);
+	if (r < 0)
+		return r;
+
+	if (forget && !agent_has_journal(agent))
+		farewell_end(&agent->farewells, &key);
 	agent_remove(agent, workspace);
 	agent_tidy_platforms(agent);
 	return 0;
+}
+
+static bool agent_is_here(void *data, const struct workspace_key *key)
+{
+	struct agent *agent = data;
+
+	list_for_each (node, &agent->workspaces) {
+		const struct workspace *workspace = list_entry(node, struct workspace, node);
+
+		if (strcmp(workspace_settings_key(&workspace->settings).text, key->text) == 0)
+			return true;
+	}
+
+	return false;
+}
+
+void agent_resume(struct agent *agent)
+{
+	farewells_resume(&agent->farewells, agent_has_journal(agent), agent_is_here, agent);
 }
 
 bool agent_has_journal(const struct agent *agent)
@@ -421,7 +459,7 @@ bool agent_has_journal(const struct agent *agent)
 int agent_forget(struct agent *agent, const struct workspace_key *workspace, struct waiter *waiter,
 		 struct error *err)
 {
-	return journal_forget(agent->context.store, workspace, waiter, err);
+	return farewell_wipe_journal(&agent->farewells, workspace, waiter, err);
 }
 
 void agent_stop(struct agent *agent)

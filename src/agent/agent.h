@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "agent/context.h"
+#include "agent/farewell.h"
 #include "agent/outboxes.h"
 #include "agent/roster.h"
 #include "agent/settings.h"
@@ -26,6 +27,7 @@ struct agent {
 	size_t n_workspaces;
 	struct roster roster;
 	struct outboxes outboxes;
+	struct farewells farewells;
 	size_t n_started; /* by this round of agent_apply() */
 	struct list platforms;
 	bool stopping;
@@ -61,6 +63,9 @@ int agent_join(struct agent *agent, const struct workspace_settings *settings, c
  * start or reload, unless the file goes. With forget its token and data are wiped.
  */
 int agent_leave(struct agent *agent, struct workspace *workspace, bool forget, struct error *err);
+
+/* Goes on with what a kill has cut short, of those that have left. Once, when all are here. */
+void agent_resume(struct agent *agent);
 
 /* Whether there is anything on disk to forget but what agent_leave() does. */
 bool agent_has_journal(const struct agent *agent);

@@ -265,12 +265,28 @@ void token_drop_unproven(int state_dirfd, const struct workspace_settings *setti
 		log_warning("%s", err.text);
 }
 
+int token_wipe(int state_dirfd, const struct workspace_key *key, struct error *err)
+{
+	AUTO(fd_close) int dirfd = -1;
+	struct token_name unproven;
+	int r;
+
+	r = tokens_open(state_dirfd, &dirfd, err);
+	if (r < 0)
+		return r;
+
+	(void)snprintf(unproven.text, sizeof(unproven.text), "%s" UNPROVEN, key->text);
+	r = file_remove(dirfd, unproven.text, err);
+	return r < 0 ? r : file_remove(dirfd, key->text, err);
+}
+
 int token_forget(struct token *token, int state_dirfd, const struct workspace_settings *settings,
 		 struct error *err)
 {
+	struct workspace_key key = workspace_settings_key(settings);
 	int r;
 
-	r = token_remove(state_dirfd, settings, "", err);
+	r = token_wipe(state_dirfd, &key, err);
 	if (r < 0)
 		return r;
 

@@ -61,7 +61,9 @@ int token_store_unproven(int state_dirfd, const struct workspace_settings *setti
 			 const char *text, struct error *err);
 void token_drop_unproven(int state_dirfd, const struct workspace_settings *settings);
 
-/* Removes what token_store() wrote, and wipes it from memory. */
+/* Removes what token_store() and its like wrote of a workspace. */
+int token_wipe(int state_dirfd, const struct workspace_key *key, struct error *err);
+/* The same, and wipes it from memory. */
 int token_forget(struct token *token, int state_dirfd, const struct workspace_settings *settings,
 		 struct error *err);
 

@@ -205,7 +205,7 @@ static int forgotten(struct call *call, const struct error *failed, struct error
 		return answer_left(call);
 
 	*err = *failed;
-	error_prefix(err, "it has left, but what is in the journal is not wiped");
+	error_prefix(err, "it has left, but its journal is not wiped before the next start");
 	return -EIO;
 }
 

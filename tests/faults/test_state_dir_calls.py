@@ -121,7 +121,7 @@ def has_left(scene: Scene, done: bool) -> None:
         assert not done
         assert scene.state() == "online" and scene.works()
         scene.call("workspace.leave", forget=True)
-    elif done:
+    else:
         assert not scene.daemon.kept_token(scene.scout)
     join_with_token(scene)
     assert scene.state() == "online"

@@ -214,8 +214,7 @@ static void read_result(struct json_text result, struct a2a_shape *shape)
 static void read_error(struct json_text error, struct a2a_shape *shape)
 {
 	shape->kind = A2A_SHAPE_ERROR;
-	if (json_text_int64(json_text_member(error, "code"), &shape->code) < 0)
-		shape->code = 0;
+	(void)json_text_int64(json_text_member(error, "code"), &shape->code);
 	shape->words = json_text_kind(error) == JSON_STRING ? error : string_in(error, "message");
 }
 

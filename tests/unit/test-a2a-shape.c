@@ -67,7 +67,7 @@ TEST(parts_with_type_with_nothing_and_with_a_root)
 
 TEST(the_first_part_that_is_text)
 {
-	CHECK_RESULT("{'parts':[{'kind':'data','data':{},'text':'no'},{'kind':'file','text':'no'},"
+	CHECK_RESULT("{'parts':[{'kind':'data','data':{},'text':'no'},{'type':'file','text':'no'},"
 		     "{'kind':'text','text':7},{'kind':'text','text':'yes'},{'text':'late'}]}",
 		     "yes");
 }

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import resource
 import socket
 import time
@@ -14,14 +13,10 @@ import pytest
 
 from harness import RpcError
 from strace import Strace
-from wire import Wire, info, rss_kib, wait_until
+from wire import Wire, descriptors, info, rss_kib, wait_until
 
 QUIET = {"heartbeat_interval": "10min", "state_poll_interval": "1h",
          "secrets_refresh_interval": "0"}
-
-
-def descriptors(daemon):
-    return len(os.listdir(f"/proc/{daemon.pid}/fd"))
 
 
 # ---- clients ----
@@ -70,11 +65,11 @@ def test_connections_that_come_and_go_leave_nothing(daemon):
     churn(daemon, 500)
     with Wire(daemon.socket) as wire:
         assert wire.sync() == []
-        files, memory = descriptors(daemon), rss_kib(daemon.pid)
+        files, memory = descriptors(daemon.pid), rss_kib(daemon.pid)
     churn(daemon, 5000)
     with Wire(daemon.socket) as wire:
         assert wire.sync() == []
-        wait_until(lambda: descriptors(daemon) <= files, "its descriptors are as they were")
+        wait_until(lambda: descriptors(daemon.pid) <= files, "its descriptors are as they were")
         assert rss_kib(daemon.pid) - memory < 1024
     status = daemon.call("daemon.status")
     assert status["connections"] == 1
@@ -101,7 +96,7 @@ def test_a_minute_of_connections_that_come_and_go(daemon):
     churn(daemon, 500)
     with Wire(daemon.socket) as wire:
         assert wire.sync() == []
-        files, memory = descriptors(daemon), rss_kib(daemon.pid)
+        files, memory = descriptors(daemon.pid), rss_kib(daemon.pid)
         with ProcessPoolExecutor(4) as pool:
             done = [pool.submit(churn_for, daemon.socket, 60) for _ in range(4)]
             served = 0
@@ -111,7 +106,7 @@ def test_a_minute_of_connections_that_come_and_go(daemon):
             count = sum(each.result() for each in done)
         print(f"{count} connections in a minute, {served} calls beside them")
         assert count > 60000 and served > 100
-        wait_until(lambda: descriptors(daemon) <= files, "its descriptors are as they were")
+        wait_until(lambda: descriptors(daemon.pid) <= files, "its descriptors are as they were")
         assert rss_kib(daemon.pid) - memory < 1024
 
 
@@ -147,9 +142,9 @@ def test_workspaces_that_come_and_go_leave_nothing(start_platform, daemon):
             daemon.call("workspace.leave", workspace="scout", forget=True)
 
     live(30)
-    files, memory = descriptors(daemon), rss_kib(daemon.pid)
+    files, memory = descriptors(daemon.pid), rss_kib(daemon.pid)
     live(200)
-    assert descriptors(daemon) <= files
+    assert descriptors(daemon.pid) <= files
     assert rss_kib(daemon.pid) - memory < 1024
 
 
@@ -167,7 +162,7 @@ def test_many_calls_wait_and_nothing_else_does(start_platform, daemon):
     daemon.start()
     for scout in scouts:
         daemon.wait_state(scout.name, "online")
-    files = descriptors(daemon)
+    files = descriptors(daemon.pid)
     first = platform.dev.mark()
     hang = platform.dev.fault("secrets", hang=True)
     clients = [daemon.connect(60) for _ in range(5)]
@@ -197,7 +192,7 @@ def test_many_calls_wait_and_nothing_else_does(start_platform, daemon):
     for client in clients:
         client.close()
     daemon.call("daemon.info")
-    wait_until(lambda: descriptors(daemon) <= files + 8, "its descriptors are as they were")
+    wait_until(lambda: descriptors(daemon.pid) <= files + 8, "its descriptors are as they were")
 
 
 # ---- no descriptors ----
@@ -212,7 +207,7 @@ def test_few_descriptors_are_an_error_that_passes(platform, daemon, spare):
     daemon.wait_state("scout", "online")
     daemon.call("daemon.info")
     before = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (descriptors(daemon) + spare, before[1]))
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (descriptors(daemon.pid) + spare, before[1]))
     # The connection that is kept must not serve them.
     with platform.dev.down():
         pass

@@ -14,7 +14,7 @@ import sys
 import pytest
 
 from test_rpc_calls import metric
-from wire import Wire, cpu_s, framed, info, rss_kib, wait_until
+from wire import Wire, cpu_s, descriptors, framed, info, rss_kib, wait_until
 
 NOBODY = pwd.getpwnam("nobody")
 RESERVE = 16    # beyond the limit, for root and the daemon's user
@@ -170,7 +170,7 @@ def test_a_message_that_does_not_end_ends_the_connection(daemon, start):
 def test_survives_without_descriptors(daemon, spare):
     daemon.start()
     daemon.call("daemon.info")
-    used = len(os.listdir(f"/proc/{daemon.pid}/fd"))
+    used = descriptors(daemon.pid)
     before = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (used + spare, before[1]))
     with contextlib.ExitStack() as stack:
@@ -211,11 +211,11 @@ def test_descriptors_that_are_sent_along_are_not_kept(daemon):
     daemon.start()
     with Wire(daemon.socket) as wire:
         assert wire.sync() == []
-        before = len(os.listdir(f"/proc/{daemon.pid}/fd"))
+        before = descriptors(daemon.pid)
         for i in range(50):
             socket.send_fds(wire.socket, [info(i)], [0, 1, 2])
             assert wire.message()["id"] == i
-        assert len(os.listdir(f"/proc/{daemon.pid}/fd")) == before
+        assert descriptors(daemon.pid) == before
 
 
 # ---- memory ----

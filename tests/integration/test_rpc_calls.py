@@ -2,12 +2,11 @@
 """Calls that wait: out of order, cancelled, left behind, too many, too long."""
 
 import json
-from pathlib import Path
 
 import pytest
 
 from harness import RpcError
-from wire import Wire, info, notification, request, rss_kib, wait_until
+from wire import Wire, descriptors, info, notification, request, rss_kib, wait_until
 
 pytestmark = pytest.mark.dev_platform
 
@@ -165,17 +164,13 @@ def test_closing_cancels_what_waits(platform, daemon, scout):
 
 def test_a_peer_that_hangs_up_hurts_nobody(daemon, scout):
     start(daemon, scout)
-    before = n_descriptors(daemon)
+    before = descriptors(daemon.pid)
     accepted = metric(daemon, "molecule_rpc_connections_accepted_total")
     for cut in range(0, 60, 3):
         with Wire(daemon.socket) as wire:
             wire.send(info(1) * 3 + request(2, "rpc.discover")[:cut])
     wait_alone(daemon, accepted + 20)
-    assert n_descriptors(daemon) == before
-
-
-def n_descriptors(daemon):
-    return len(list((Path(f"/proc/{daemon.pid}/fd")).iterdir()))
+    assert descriptors(daemon.pid) == before
 
 
 # ---- more than is good ----

@@ -10,11 +10,14 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import socket
 import time
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from harness.client import PATIENCE_S
 
@@ -141,6 +144,15 @@ def rss_kib(pid: int) -> int:
         if line.startswith("VmRSS:"):
             return int(line.split()[1])
     raise AssertionError(f"process {pid} has no memory")
+
+
+def descriptors(pid: int) -> int:
+    """How many a process has open."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except PermissionError:
+        # The daemon cannot be dumped, and what cannot be dumped shows them to nobody else.
+        pytest.skip("only root can count the daemon's descriptors")
 
 
 def cpu_s(pid: int) -> float:

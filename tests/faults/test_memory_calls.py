@@ -127,6 +127,26 @@ def secrets_are_whole(scene: Scene) -> None:
     assert values == {key: f"canary of {key} in scarcity" for key in ("KEY", "OTHER", "THIRD")}
 
 
+def delegates(scene: Scene, **params: Any) -> dict[str, Any]:
+    return {"workspace": "scout", "to": scene.peer.id, "task": "think " * 100, **params}
+
+
+def of_delegation(**params: Any) -> Callable[[Scene], dict[str, Any]]:
+    """One that is there, and will have ended some time."""
+    return lambda scene: {"workspace": "scout", **params, "delegation_id": scene.call(
+        "delegation.create", **delegates(scene, idempotency_key="the one"))["delegation_id"]}
+
+
+def what_was_accepted_ends(scene: Scene) -> None:
+    answer = scene.call("delegation.create", **delegates(scene))
+    for _ in range(4):      # after a failure it is asked for later
+        delegation = scene.call("delegation.wait", workspace="scout", wait_ms=8000,
+                                delegation_id=answer["delegation_id"])
+        if delegation["status"] == "failed":    # nobody can call the peer
+            return
+    raise AssertionError(delegation)
+
+
 STORIES = {
     "daemon.info": Story(),
     "daemon.status": Story(),
@@ -151,6 +171,10 @@ STORIES = {
     "peers.discover": Story(lambda scene: {"workspace": "scout", "peer": scene.peer.id,
                                            "refresh": True}),
     "peers.invalidate": Story(lambda scene: {"workspace": "scout", "peer": scene.peer.id}),
+    "delegation.create": Story(delegates, check=lambda scene: scene.call("delegation.list")),
+    "delegation.get": Story(of_delegation()),
+    "delegation.list": Story(of_scout(limit=5)),
+    "delegation.wait": Story(of_delegation(wait_ms=5)),
     "events.subscribe": Story(),
     "events.unsubscribe": Story(lambda scene: {"subscription": "s1"}),
 }
@@ -196,6 +220,7 @@ def test_in_each_method(scene, method, forever):
     scene.be_joined()
     token_works(scene)
     secrets_are_whole(scene)
+    what_was_accepted_ends(scene)
 
 
 def test_there_is_no_other_method(scene):

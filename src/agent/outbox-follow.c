@@ -6,8 +6,9 @@
  * seconds while somebody waits here.
  *
  * The platform lists its newest fifty rows. A delegation that is not among them
- * may come back when it ends, since that is a row of its own; and after a week
- * the platform has forgotten it.
+ * may come back when it ends well, since that is a row of its own; else it is in
+ * the log, which is asked once a minute then. After a week the platform has
+ * forgotten it.
  */
 
 #include <string.h>
@@ -20,6 +21,8 @@
 #define BUSY_MS 60000
 #define IDLE_MS 600000
 #define IDLE_AFTER_MS 3600000
+#define MORE_EVERY_MS 60000
+#define MORE_AGAIN_MS 600000 /* after a failure */
 /* Seven days, and the six hours in which the platform gets round to it. */
 #define FORGOTTEN_AFTER_MS (((int64_t)7 * 24 + 6) * 3600000)
 
@@ -71,6 +74,7 @@ void outbox_follow(struct outbox *outbox, bool soon)
 	if (soon || !outbox->follow_interval_ms)
 		outbox->follow_interval_ms = FIRST_MS;
 	if (platform_call_is_running(&outbox->follow_call) ||
+	    platform_call_is_running(&outbox->more_call) ||
 	    (outbox->follow_failing && timer_is_running(&outbox->follow_timer)))
 		return;
 
@@ -114,8 +118,15 @@ static void look_found(struct outbox_entry *entry, const struct delegate_row *fo
 	(void)outbox_write(entry, &change, &err);
 }
 
-static bool read_list(struct outbox *outbox, const struct platform_reply *reply)
+enum reading {
+	READ_NOTHING, /* it was no list */
+	READ_ALL,
+	READ_SOME, /* some are not in it */
+};
+
+static enum reading read_list(struct outbox *outbox, const struct platform_reply *reply)
 {
+	enum reading reading = READ_ALL;
 	struct delegate_row *rows, found;
 	int n;
 
@@ -123,7 +134,7 @@ static bool read_list(struct outbox *outbox, const struct platform_reply *reply)
 	n = rows ? delegate_rows(reply, rows, DELEGATE_ROWS_MAX) : -1;
 	if (n < 0) {
 		free(rows);
-		return false;
+		return READ_NOTHING;
 	}
 
 	list_for_each (node, &outbox->entries) {
@@ -131,27 +142,77 @@ static bool read_list(struct outbox *outbox, const struct platform_reply *reply)
 
 		if (!is_followed(entry))
 			continue;
-		if (delegate_rows_find(rows, (size_t)n, entry->row.platform_id, &found))
+		if (delegate_rows_find(rows, (size_t)n, entry->row.platform_id, &found)) {
 			look_found(entry, &found);
-		else
+		} else {
 			look_lost(entry);
+			reading = READ_SOME;
+		}
 	}
 	free(rows);
-	return true;
+	return reading;
+}
+
+static struct delegate_order question(const struct outbox *outbox)
+{
+	const struct membership *member = outbox->member;
+
+	return (struct delegate_order){
+		.source = member->settings->id,
+		.name = member->settings->name,
+		.token = member->token->text,
+		.class = is_awaited(outbox) ? PLATFORM_FOREGROUND : PLATFORM_BACKGROUND,
+	};
+}
+
+/* What the list has no room for is in the log, where a look costs more. */
+static bool ask_more(struct outbox *outbox)
+{
+	int64_t every_ms = is_awaited(outbox) ? AWAITED_MS : MORE_EVERY_MS;
+	int64_t now_ms = loop_now_ms(outbox->member->context->loop);
+	struct delegate_order order = question(outbox);
+	struct error err;
+
+	if (outbox->more_failing)
+		every_ms = MORE_AGAIN_MS;
+	if (outbox->more_asked_ms && now_ms - outbox->more_asked_ms < every_ms)
+		return false;
+
+	outbox->more_asked_ms = now_ms;
+	return delegate_list_more(&outbox->more_call, outbox->member->platform, &order, &err) == 0;
+}
+
+static void go_on(struct outbox *outbox)
+{
+	outbox->follow_interval_ms =
+		MIN(outbox->follow_interval_ms * 3 / 2, interval_max(outbox, false));
+	outbox_follow(outbox, false);
+}
+
+static void on_more(struct platform_call *call, const struct platform_reply *reply)
+{
+	struct outbox *outbox = container_of(call, struct outbox, more_call);
+
+	/* It may be longer than we want to read, and will not get shorter soon. */
+	outbox->more_failing =
+		reply->verdict != PLATFORM_OK || read_list(outbox, reply) == READ_NOTHING;
+	go_on(outbox);
 }
 
 static void on_reply(struct platform_call *call, const struct platform_reply *reply)
 {
 	struct outbox *outbox = container_of(call, struct outbox, follow_call);
 	int64_t now_ms = loop_now_ms(outbox->member->context->loop), wait_ms;
+	enum reading reading = READ_NOTHING;
 
 	outbox->n_polls++;
-	if (reply->verdict == PLATFORM_OK && read_list(outbox, reply)) {
+	if (reply->verdict == PLATFORM_OK)
+		reading = read_list(outbox, reply);
+	if (reading != READ_NOTHING) {
 		outbox->follow_failing = false;
 		backoff_succeeded(&outbox->follow_backoff, &polling_backoff, now_ms);
-		outbox->follow_interval_ms =
-			MIN(outbox->follow_interval_ms * 3 / 2, interval_max(outbox, false));
-		outbox_follow(outbox, false);
+		if (reading == READ_ALL || !delegate_list_is_full(reply) || !ask_more(outbox))
+			go_on(outbox);
 		return;
 	}
 
@@ -169,16 +230,10 @@ static void on_reply(struct platform_call *call, const struct platform_reply *re
 static void on_timer(struct timer *timer)
 {
 	struct outbox *outbox = container_of(timer, struct outbox, follow_timer);
-	const struct membership *member = outbox->member;
-	const struct delegate_order order = {
-		.source = member->settings->id,
-		.name = member->settings->name,
-		.token = member->token->text,
-		.class = is_awaited(outbox) ? PLATFORM_FOREGROUND : PLATFORM_BACKGROUND,
-	};
+	struct delegate_order order = question(outbox);
 	struct error err;
 
-	if (delegate_list(&outbox->follow_call, member->platform, &order, &err) < 0)
+	if (delegate_list(&outbox->follow_call, outbox->member->platform, &order, &err) < 0)
 		timer_start(timer, BUSY_MS);
 }
 
@@ -186,10 +241,18 @@ void outbox_follow_init(struct outbox *outbox)
 {
 	timer_init(&outbox->follow_timer, outbox->member->context->loop, on_timer);
 	platform_call_init(&outbox->follow_call, on_reply);
+	platform_call_init(&outbox->more_call, on_more);
 }
 
 void outbox_follow_hold(struct outbox *outbox)
 {
 	timer_stop(&outbox->follow_timer);
 	platform_call_stop(&outbox->follow_call);
+	platform_call_stop(&outbox->more_call);
+}
+
+void outbox_follow_wake(struct outbox *outbox)
+{
+	if (timer_is_running(&outbox->follow_timer))
+		timer_start(&outbox->follow_timer, jitter(BACKOFF_FIRST_MS));
 }

@@ -54,8 +54,10 @@ void outbox_pump(struct outbox *outbox);
 void outbox_sent(struct outbox_entry *entry, const struct error *err);
 /* No further tries; what is out is called back, unless the platform is only out of reach. */
 void outbox_send_hold(struct outbox *outbox, bool recall);
+void outbox_send_wake(struct outbox *outbox);
 
 void outbox_follow_init(struct outbox *outbox);
 /* Asks after a while, if there is anything to ask for; soon, if something is about to happen. */
 void outbox_follow(struct outbox *outbox, bool soon);
 void outbox_follow_hold(struct outbox *outbox);
+void outbox_follow_wake(struct outbox *outbox);

@@ -218,3 +218,13 @@ void outbox_send_hold(struct outbox *outbox, bool recall)
 		outbox_tell(entry, &entry->tried);
 	}
 }
+
+void outbox_send_wake(struct outbox *outbox)
+{
+	if (!timer_is_running(&outbox->send_timer))
+		return;
+
+	backoff_reset(&outbox->send_backoff);
+	timer_start(&outbox->send_timer,
+		    backoff_failed(&outbox->send_backoff, &polling_backoff, random_u32()));
+}

@@ -340,6 +340,12 @@ void outbox_on_state(struct outbox *outbox)
 	}
 }
 
+void outbox_wake(struct outbox *outbox)
+{
+	outbox_send_wake(outbox);
+	outbox_follow_wake(outbox);
+}
+
 int outbox_adopt(struct outbox *outbox, struct delegation *row)
 {
 	struct outbox_entry *entry;

@@ -50,11 +50,13 @@ struct outbox {
 	struct timer send_timer; /* runs: the last try failed, and this is the next */
 	struct backoff send_backoff;
 
-	struct platform_call follow_call;
+	struct platform_call follow_call, more_call;
 	struct timer follow_timer;
 	struct backoff follow_backoff;
-	bool follow_failing;                 /* the timer is that of the next try */
-	int64_t follow_interval_ms, news_ms; /* monotonic: when something was heard last */
+	bool follow_failing; /* the timer is that of the next try */
+	int64_t follow_interval_ms;
+	int64_t news_ms, more_asked_ms; /* monotonic: the last news; the last look at the log */
+	bool more_failing;
 
 	/* For a waiter that is being told, and only then: what it has waited for. */
 	struct delegations told;
@@ -70,6 +72,9 @@ void outbox_free(struct outbox *outbox); /* takes NULL */
 
 /* The workspace is in another state now. */
 void outbox_on_state(struct outbox *outbox);
+
+/* The network came up, or the host woke: tries again now, jittered, what waits for that. */
+void outbox_wake(struct outbox *outbox);
 
 /* One that the journal has and that has not ended; taken over unless it is here already. */
 int outbox_adopt(struct outbox *outbox, struct delegation *row);

@@ -282,6 +282,9 @@ int workspace_may_call(const struct workspace *workspace, struct error *err)
 
 void workspace_wake(struct workspace *workspace, bool slept)
 {
+	if (workspace->outbox)
+		outbox_wake(workspace->outbox);
+
 	switch (workspace->state) {
 	case LIFECYCLE_ONLINE:
 	case LIFECYCLE_DEGRADED:

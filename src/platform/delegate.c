@@ -151,12 +151,11 @@ bool delegate_posted(const struct platform_reply *reply, const char **ret_id,
 	return true;
 }
 
-int delegate_list(struct platform_call *call, struct platform *platform,
-		  const struct delegate_order *order, struct error *err)
+static int list(struct platform_call *call, struct platform *platform,
+		const struct delegate_order *order, const char *path, struct error *err)
 {
-	char path[96], what[160];
+	char what[160];
 
-	(void)snprintf(path, sizeof(path), "/workspaces/%s/delegations", order->source);
 	(void)snprintf(what, sizeof(what), "list the delegations of %s", order->name);
 	return platform_call_start(call, platform,
 				   &(struct platform_spec){
@@ -171,6 +170,53 @@ int delegate_list(struct platform_call *call, struct platform *platform,
 				   err);
 }
 
+int delegate_list(struct platform_call *call, struct platform *platform,
+		  const struct delegate_order *order, struct error *err)
+{
+	char path[96];
+
+	(void)snprintf(path, sizeof(path), "/workspaces/%s/delegations", order->source);
+	return list(call, platform, order, path, err);
+}
+
+int delegate_list_more(struct platform_call *call, struct platform *platform,
+		       const struct delegate_order *order, struct error *err)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "/workspaces/%s/activity?type=delegation&limit=%d",
+		       order->source, DELEGATE_LOGGED);
+	return list(call, platform, order, path, err);
+}
+
+bool delegate_list_is_full(const struct platform_reply *reply)
+{
+	return json_object_is_type(reply->json, json_type_array) &&
+	       json_object_array_length(reply->json) >= DELEGATE_LISTED;
+}
+
+/* false for one that says nothing. The log has names of its own for the same. */
+static bool read_row(const struct json_object *row, struct delegate_row *ret)
+{
+	const struct json_object *asked = json_get_object(row, "request_body");
+	const struct json_object *answered = json_get_object(row, "response_body");
+
+	*ret = (struct delegate_row){
+		.id = id_of(row),
+		.preview = json_get_string(row, "response_preview"),
+		.error = json_get_string(row, "error"),
+	};
+	if (!ret->id && asked)
+		ret->id = id_of(asked);
+	if (!ret->id && answered)
+		ret->id = id_of(answered);
+	if (!ret->preview && answered)
+		ret->preview = json_get_string(answered, "text");
+	if (!ret->error)
+		ret->error = json_get_string(row, "error_detail");
+	return ret->id && status_of(row, &ret->status);
+}
+
 int delegate_rows(const struct platform_reply *reply, struct delegate_row *rows, size_t max)
 {
 	size_t n, count = 0;
@@ -180,13 +226,7 @@ int delegate_rows(const struct platform_reply *reply, struct delegate_row *rows,
 
 	n = json_object_array_length(reply->json);
 	for (size_t i = 0; i < n && count < max; i++) {
-		const struct json_object *row = json_object_array_get_idx(reply->json, i);
-		struct delegate_row *out = &rows[count];
-
-		out->id = id_of(row);
-		out->preview = json_get_string(row, "response_preview");
-		out->error = json_get_string(row, "error");
-		if (out->id && status_of(row, &out->status))
+		if (read_row(json_object_array_get_idx(reply->json, i), &rows[count]))
 			count++;
 	}
 

@@ -19,6 +19,8 @@
 #define DELEGATE_BODY_MAX ((size_t)1 << 20)
 #define DELEGATE_ID_MAX 64     /* bytes of an id that the platform gives */
 #define DELEGATE_TEXT_MAX 1024 /* bytes of a preview or an error that are kept */
+#define DELEGATE_LISTED 50     /* rows of the platform's list */
+#define DELEGATE_LOGGED 500    /* of its log, at most */
 #define DELEGATE_ROWS_MAX 512  /* of one list; the platform gives 50 */
 #define DELEGATE_LIST_MAX (4u << 20)
 
@@ -66,6 +68,12 @@ bool delegate_posted(const struct platform_reply *reply, const char **ret_id,
 
 int delegate_list(struct platform_call *call, struct platform *platform,
 		  const struct delegate_order *order, struct error *err);
+/*
+ * The same out of the activity log, which goes back ten times as far and repeats
+ * each task: for what the list does not have.
+ */
+int delegate_list_more(struct platform_call *call, struct platform *platform,
+		       const struct delegate_order *order, struct error *err);
 
 /* One row of the list; texts are borrowed from the reply. */
 struct delegate_row {
@@ -74,8 +82,13 @@ struct delegate_row {
 	const char *preview, *error; /* or NULL */
 };
 
-/* Those that say something of a delegation that has an id; -1 when the reply is no list. */
+/*
+ * Those of either list that say something of a delegation that has an id; -1
+ * when the reply is no list.
+ */
 int delegate_rows(const struct platform_reply *reply, struct delegate_row *rows, size_t max);
+/* Whether the list may have left some out for want of room. */
+bool delegate_list_is_full(const struct platform_reply *reply);
 /* What they say of one, taken together; false when they do not have it. */
 bool delegate_rows_find(const struct delegate_row *rows, size_t n, const char *id,
 			struct delegate_row *ret);

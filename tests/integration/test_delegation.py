@@ -508,6 +508,14 @@ def test_each_change_is_an_event(platform, daemon, scout, other, peer):
     assert daemon.events("delegation.updated").snapshot == {"delegations": []}
 
 
+def test_none_is_lost_among_many(daemon, scout):
+    """The platform lists fifty rows; each of these has two, and the one of its failure no id."""
+    answers = [create(daemon, str(uuid.uuid4())) for _ in range(60)]
+    for answer in answers:
+        assert wait(daemon, answer)["status"] == "failed"
+    assert len(listed(daemon, status="failed", limit=500)) == 60
+
+
 @pytest.mark.dev_platform
 def test_many_are_followed_with_few_requests(platform, daemon, scout, other, peer):
     gate = Gate()

@@ -18,6 +18,7 @@
 #define THEIRS "11111111-1111-4111-8111-111111111111"
 #define POST_DELEGATE "POST", "/workspaces/" ID "/delegate"
 #define GET_DELEGATIONS "GET", "/workspaces/" ID "/delegations"
+#define GET_LOG "GET", "/workspaces/" ID "/activity?type=delegation&limit=500"
 #define ACCEPTED "{\"delegation_id\":\"" THEIRS "\",\"status\":\"delegated\"}"
 #define LISTED(status) "[{\"delegation_id\":\"" THEIRS "\",\"status\":\"" status "\"}]"
 

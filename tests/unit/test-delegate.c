@@ -119,6 +119,20 @@ TEST(rows_of_others_and_odd_rows_are_passed_over)
 	CHECK_TEXT(said("[{\"delegation_id\":\"" B "\",\"status\":\"completed\"}]", A), "nothing");
 }
 
+TEST(the_log_says_the_same_in_other_words)
+{
+	CHECK_TEXT(said("[{\"method\":\"delegate_result\",\"status\":\"completed\","
+			"\"response_body\":{\"text\":\"well\",\"delegation_id\":\"" A "\"}},"
+			"{\"method\":\"delegate\",\"status\":\"queued\",\"error_detail\":\"busy\","
+			"\"request_body\":{\"task\":\"x\",\"delegation_id\":\"" A "\"}}]",
+			A),
+		   "completed well -");
+	CHECK_TEXT(said("[{\"status\":\"failed\",\"error_detail\":\"no\","
+			"\"request_body\":{\"delegation_id\":\"" A "\"},\"response_body\":\"?\"}]",
+			A),
+		   "failed - no");
+}
+
 TEST(more_rows_than_there_is_room_for_do_no_harm)
 {
 	struct platform_reply reply =

@@ -310,6 +310,97 @@ TEST(a_list_that_is_none_counts_as_a_failure)
 	fixture_fini(&fixture);
 }
 
+/* So many rows of others. */
+static const char *strangers(int n)
+{
+	static char text[8192];
+	size_t len = 0;
+
+	for (int i = 0; i < n; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+					"%s{\"delegation_id\":\"x%d\",\"status\":\"queued\"}",
+					i ? "," : "[", i);
+	(void)snprintf(text + len, sizeof(text) - len, "]");
+	return text;
+}
+
+TEST(what_the_list_has_no_room_for_is_in_the_log)
+{
+	struct fixture fixture;
+	struct told told, ended;
+
+	outbox_begin(&fixture);
+	outbox_deliver(&fixture, "do it", &told);
+	outbox_poll(&fixture, 200, strangers(49));
+	fixture_expect_quiet(&fixture);
+
+	outbox_poll(&fixture, 200, strangers(50));
+	outbox_answer(&fixture, GET_LOG, 200,
+		      "[{\"method\":\"delegate\",\"status\":\"dispatched\",\"error_detail\":null,"
+		      "\"request_body\":{\"task\":\"do it\",\"delegation_id\":\"" THEIRS "\"}}]");
+	CHECK_TEXT(fixture.told, "pending delegated dispatched");
+
+	/* Not again so soon. */
+	outbox_poll(&fixture, 200, strangers(50));
+	fixture_expect_quiet(&fixture);
+	outbox_of(&fixture)->more_asked_ms -= 60000;
+	told_init(&ended, &fixture);
+	CHECK(outbox_await_end(outbox_of(&fixture), told.id, &ended.waiter));
+	outbox_poll(&fixture, 200, strangers(50));
+	outbox_answer(&fixture, GET_LOG, 200,
+		      "[{\"method\":\"delegate_result\",\"status\":\"failed\","
+		      "\"error_detail\":\"nobody there\"},"
+		      "{\"method\":\"delegate\",\"status\":\"failed\","
+		      "\"error_detail\":\"nobody there\","
+		      "\"request_body\":{\"task\":\"do it\",\"delegation_id\":\"" THEIRS "\"}}]");
+	CHECK_TEXT(ended.status, "failed");
+	CHECK_TEXT(ended.error, "nobody there");
+	fixture_fini(&fixture);
+}
+
+TEST(a_log_that_cannot_be_read_is_left_alone_for_a_while)
+{
+	struct fixture fixture;
+	struct told told;
+
+	outbox_begin(&fixture);
+	outbox_deliver(&fixture, "do it", &told);
+	outbox_poll(&fixture, 200, strangers(50));
+	outbox_answer(&fixture, GET_LOG, 500, "{}");
+	outbox_of(&fixture)->more_asked_ms -= 599000;
+	outbox_poll(&fixture, 200, strangers(50));
+	fixture_expect_quiet(&fixture);
+	/* The list is asked all the same. */
+	CHECK_INT(outbox_of(&fixture)->n_poll_failures, 0);
+	outbox_poll(&fixture, 200, LISTED("completed"));
+	CHECK_TEXT(fixture.told, "pending delegated completed");
+	fixture_fini(&fixture);
+}
+
+TEST(waking_up_is_a_reason_to_try_again)
+{
+	struct fixture fixture;
+	struct told told;
+
+	outbox_begin(&fixture);
+	outbox_deliver(&fixture, "do it", &told);
+	for (int i = 0; i < 12; i++)
+		outbox_poll(&fixture, 503, "{}");
+	outbox_order(&fixture, "another", NULL, &told);
+	for (int i = 0; i < 12; i++) {
+		fixture_fail(&fixture, POST_DELEGATE);
+		outbox_expire(&fixture, &outbox_of(&fixture)->send_timer);
+		fixture_settle_store(&fixture);
+	}
+	fixture_fail(&fixture, POST_DELEGATE);
+	CHECK(timer_left_ms(&outbox_of(&fixture)->send_timer) > 60000);
+	CHECK(timer_left_ms(&outbox_of(&fixture)->follow_timer) > 60000);
+	workspace_wake(fixture.workspace, false);
+	CHECK(timer_left_ms(&outbox_of(&fixture)->send_timer) < 2000);
+	CHECK(timer_left_ms(&outbox_of(&fixture)->follow_timer) < 2000);
+	fixture_fini(&fixture);
+}
+
 TEST(what_the_platform_has_forgotten_is_unknown_after_a_week)
 {
 	struct delegation *row;

@@ -79,9 +79,17 @@ def _response(action: Action, regular: Callable[[], Response]) -> Response:
     if action.gzip:
         response.body = gzip.compress(response.body)
         response.headers.append(("Content-Encoding", "gzip"))
+    if response.has("content-length"):
+        # What the endpoint said of its own body.
+        _drop_length(response)
+        response.chunked = False
     if action.close:
         response.close = True
     return response
+
+
+def _drop_length(response: Response) -> None:
+    response.headers = [pair for pair in response.headers if pair[0].lower() != "content-length"]
 
 
 def _swap(value: Any) -> Any:
@@ -146,8 +154,7 @@ def _framed(action: Action, response: Response) -> tuple[bytes, Iterator[bytes]]
         return head, iter((response.payload(),))
     if action.length_off:
         length = max(0, len(response.body) + action.length_off)
-        response.headers = [pair for pair in response.headers
-                            if pair[0].lower() != "content-length"]
+        _drop_length(response)
         response.headers.append(("Content-Length", str(length)))
         return response.head(), iter((response.body,))
     return response.head(), iter((response.payload(),))

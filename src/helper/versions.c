@@ -123,6 +123,14 @@ static int check_names(const char *name, const char *version, struct error *err)
 			 "that is no plugin, or no version of it");
 }
 
+/* Who writes one may be killed while it does: half a record is none. */
+static bool is_record(const char *text, size_t len)
+{
+	return len && memchr(text, '\n', len) == text + len - 1 &&
+	       json_check(text, len, JSON_DEPTH_MAX, JSON_VALUES_MAX, NULL) == 0 &&
+	       json_text_kind(json_text_from(text, len)) == JSON_OBJECT;
+}
+
 static int write_new(int fd, const char *text, size_t len)
 {
 	int r;
@@ -206,6 +214,8 @@ int versions_activate(int dirfd, const char *name, const char *version, const ch
 	int r;
 
 	r = check_names(name, version, err);
+	if (r == 0 && !is_record(record, len))
+		r = error_set(err, ERROR_INTERNAL, EBADMSG, "that is no record of a plugin");
 	if (r == 0)
 		r = lock_directory(dirfd, &lock, err);
 	if (r == 0)
@@ -257,8 +267,7 @@ static char *read_record(int plugin_fd, const char *version)
 	if (fd < 0 || fd_read_all(fd, text, VERSIONS_RECORD_MAX, &len) < 0)
 		return NULL;
 
-	if (json_check(text, len, JSON_DEPTH_MAX, JSON_VALUES_MAX, NULL) < 0 ||
-	    memchr(text, '\n', len) != text + len - 1)
+	if (!is_record(text, len))
 		return NULL;
 
 	text[len - 1] = '\0';

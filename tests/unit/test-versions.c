@@ -39,6 +39,15 @@ static void make_file(const char *path)
 	(void)close(fd);
 }
 
+static void write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	CHECK(fd >= 0);
+	CHECK_INT(fd_write_all(fd, text, strlen(text)), 0);
+	(void)close(fd);
+}
+
 static bool is_there(const char *path)
 {
 	struct stat st;
@@ -146,6 +155,18 @@ TEST(what_was_not_unpacked_is_not_activated)
 	check_list("demo v1 {\"previous\":null} / - -;");
 }
 
+TEST(half_a_record_is_none)
+{
+	static const char *const halves[] = { "",   "\n",   "{",        "{\"previous\":",
+					      "{}", "[]\n", "{}\n{}\n", "\n{}\n" };
+
+	unpacked("v1");
+	for (size_t i = 0; i < ARRAY_LEN(halves); i++)
+		CHECK_INT(activate("v1", halves[i]), -EBADMSG);
+	check_list("");
+	CHECK_INT(activate("v1", "{}\n"), 0);
+}
+
 TEST(one_that_was_activated_can_be_activated_again)
 {
 	unpacked("v1");
@@ -213,7 +234,8 @@ TEST(what_is_not_understood_is_left_alone)
 {
 	unpacked("v1");
 	unpacked("v2");
-	CHECK_INT(activate("v2", "what is this\n"), 0);
+	CHECK_INT(activate("v2", SECOND), 0);
+	write_text("w/plugins/demo/versions/v2/record.json", "what is this\n");
 	make_dir("w/plugins/odd name/versions/v1");
 	make_dir("w/other");
 	make_file("file");

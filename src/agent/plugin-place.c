@@ -137,7 +137,7 @@ int plugin_place_tree(int version_fd, const char *name, int *ret_fd, struct erro
 	return r;
 }
 
-void plugin_place_current(int dirfd, const char *name, char dst[static PLUGIN_VERSION_SIZE])
+int plugin_place_current(int dirfd, const char *name, char dst[static PLUGIN_VERSION_SIZE])
 {
 	static const char versions[] = "versions/";
 	char path[PLUGIN_NAME_MAX + 16], target[sizeof(versions) + PLUGIN_VERSION_SIZE];
@@ -147,21 +147,23 @@ void plugin_place_current(int dirfd, const char *name, char dst[static PLUGIN_VE
 	(void)snprintf(path, sizeof(path), "%s/current", name);
 	len = readlinkat(dirfd, path, target, sizeof(target) - 1);
 	if (len < 0)
-		return;
+		return errno == ENOENT || errno == EINVAL ? 0 : -errno;
 
 	target[len] = '\0';
-	if (strncmp(target, versions, strlen(versions)) != 0 ||
-	    !plugin_version_is_good(target + strlen(versions)))
-		return;
-
-	(void)snprintf(dst, PLUGIN_VERSION_SIZE, "%s", target + strlen(versions));
+	if (strncmp(target, versions, strlen(versions)) == 0 &&
+	    plugin_version_is_good(target + strlen(versions)))
+		(void)snprintf(dst, PLUGIN_VERSION_SIZE, "%s", target + strlen(versions));
+	return 0;
 }
 
-bool plugin_place_exists(int dirfd, const char *name)
+int plugin_place_exists(int dirfd, const char *name)
 {
 	struct stat st;
 
-	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 1;
+
+	return errno == ENOENT ? 0 : -errno;
 }
 
 char *plugin_place_path(char dst[static PLUGIN_PATH_SIZE], const char *name, const char *version)

@@ -41,9 +41,10 @@ int plugin_place_version(int dirfd, const char *name, const char *version, int *
 			 struct error *err);
 int plugin_place_tree(int version_fd, const char *name, int *ret_fd, struct error *err);
 
-/* What current points to on disk, "" for nothing that is one of our versions. */
-void plugin_place_current(int dirfd, const char *name, char dst[static PLUGIN_VERSION_SIZE]);
-bool plugin_place_exists(int dirfd, const char *name);
+/* What current points to on disk, "" for nothing that is one of our versions; or -errno. */
+int plugin_place_current(int dirfd, const char *name, char dst[static PLUGIN_VERSION_SIZE]);
+/* 1, 0, or -errno when nobody can tell. */
+int plugin_place_exists(int dirfd, const char *name);
 
 /* "NAME/versions/VERSION" */
 #define PLUGIN_PATH_SIZE (PLUGIN_NAME_MAX + PLUGIN_VERSION_SIZE + 12)

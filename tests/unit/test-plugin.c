@@ -219,8 +219,8 @@ TEST(a_version_that_comes_to_nothing_leaves_nothing)
 	CHECK_INT(fstat(fd, &st), 0);
 	/* Agents of other users are to read it, whatever our umask is. */
 	CHECK_INT(st.st_mode & 07777, 0755);
-	CHECK(plugin_place_exists(dirfd, "demo"));
-	plugin_place_current(dirfd, "demo", now);
+	CHECK_INT(plugin_place_exists(dirfd, "demo"), 1);
+	CHECK_INT(plugin_place_current(dirfd, "demo", now), 0);
 	CHECK_TEXT(now, "");
 
 	plugin_place_prune(dirfd, plugin_place_path(path, "demo", "v1"));
@@ -258,12 +258,12 @@ TEST(current_is_one_of_our_versions_or_nothing)
 	CHECK_INT(plugin_place_make(dirfd, "demo", "v1", &fd, NULL), 0);
 	for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
 		CHECK_INT(symlinkat(odd[i], dirfd, "demo/current"), 0);
-		plugin_place_current(dirfd, "demo", now);
+		CHECK_INT(plugin_place_current(dirfd, "demo", now), 0);
 		CHECK_TEXT(now, "");
 		CHECK_INT(unlinkat(dirfd, "demo/current", 0), 0);
 	}
 	CHECK_INT(symlinkat("versions/v1", dirfd, "demo/current"), 0);
-	plugin_place_current(dirfd, "demo", now);
+	CHECK_INT(plugin_place_current(dirfd, "demo", now), 0);
 	CHECK_TEXT(now, "v1");
 	(void)close(fd);
 	(void)close(dirfd);

@@ -211,6 +211,25 @@ int plugin_record_read(const struct json_object *object, const char *dir,
 	return 0;
 }
 
+const char *plugin_phase_name(enum plugin_phase phase)
+{
+	switch (phase) {
+	case PLUGIN_DOWNLOAD:
+		return "download";
+	case PLUGIN_UNPACK:
+		return "unpack";
+	case PLUGIN_VERIFY:
+		return "verify";
+	case PLUGIN_SETUP:
+		return "setup";
+	case PLUGIN_DONE:
+		return "done";
+	case PLUGIN_FAILED:
+		return "failed";
+	}
+	return "";
+}
+
 struct plugin *plugin_new(const char *name)
 {
 	struct plugin *plugin = calloc(1, sizeof(*plugin));

@@ -26,9 +26,9 @@
 
 /* [A-Za-z0-9][A-Za-z0-9._-]*, as the helper has it: real ones have a dozen letters. */
 #define PLUGIN_NAME_MAX 64
-#define PLUGIN_DIGEST_LEN 64 /* hex digits of a SHA-256 */
+#define PLUGIN_DIGEST_LEN 64                 /* hex digits of a SHA-256 */
 #define PLUGIN_RECORD_MAX ((size_t)24 << 10) /* as the helper has it */
-#define PLUGIN_VERSION_SIZE 28 /* "20261120T123456Z-0a1b2c3d4e" and a NUL */
+#define PLUGIN_VERSION_SIZE 28               /* "20261120T123456Z-0a1b2c3d4e" and a NUL */
 
 /* What came of its setup.sh. */
 struct plugin_setup {
@@ -56,6 +56,18 @@ struct plugin {
 	struct plugin_record current;
 	struct plugin_record before; /* dir is "": there is none */
 };
+
+/* How far an installation is. */
+enum plugin_phase {
+	PLUGIN_DOWNLOAD, /* and unpacks what has come */
+	PLUGIN_UNPACK,   /* all has come */
+	PLUGIN_VERIFY,   /* and is made to last */
+	PLUGIN_SETUP,
+	PLUGIN_DONE,
+	PLUGIN_FAILED,
+};
+
+const char *plugin_phase_name(enum plugin_phase phase);
 
 bool plugin_name_is_good(const char *name);
 /* ERROR_INVALID_PARAMS that says what a name is. */

@@ -158,7 +158,7 @@ static int check_section(struct parser *parser, const char *line)
 
 	if (!end || end == name || (*rest && *rest != ';' && *rest != '#'))
 		return refuse(parser, "a section is a line of its own: [daemon], [rpc], [calls], "
-				      "[defaults] or [workspace NAME]");
+				      "[plugins], [defaults] or [workspace NAME]");
 
 	while (strchr(BLANKS, end[-1]))
 		end--;

@@ -65,6 +65,7 @@ const struct config_section_kind config_sections[] = {
 	{ "daemon", &daemon_settings_table, 0 },
 	{ "rpc", &rpc_settings_table, AT(rpc) },
 	{ "calls", &call_settings_table, AT(agent.calls) },
+	{ "plugins", &plugin_settings_table, AT(agent.plugins) },
 	{ "defaults", &workspace_settings_table, AT(agent.defaults) },
 	{ NULL, NULL, 0 },
 };

@@ -201,13 +201,13 @@ static int apply_main_section(struct loader *loader, const struct config_source 
 	else
 		r = error_set(
 			loader->err, ERROR_CONFIG, EINVAL,
-			"unknown section [%s]: there are [daemon], [rpc], [calls], [defaults] and "
-			"[workspace NAME]",
+			"unknown section [%s]: there are [daemon], [rpc], [calls], [plugins], "
+			"[defaults] and [workspace NAME]",
 			error_quote(shown, sizeof(shown), section->name, strlen(section->name)));
 	return config_fail(source->path, section->line, r, loader->err);
 }
 
-/* [daemon], [rpc], [calls], [defaults] of the sources so far; workspaces must wait. */
+/* [daemon], [rpc], [calls], [plugins], [defaults] of the sources so far; workspaces must wait. */
 static int apply_main(struct loader *loader)
 {
 	int r;

@@ -52,6 +52,15 @@ static void on_delegation(void *data, struct workspace *workspace,
 		server_on_delegation(daemon->server, workspace, delegation);
 }
 
+static void on_plugin(void *data, struct workspace *workspace,
+		      const struct shelf_progress *progress)
+{
+	struct daemon *daemon = data;
+
+	if (daemon->server)
+		server_on_plugin(daemon->server, workspace, progress);
+}
+
 static void on_warning(void *data, const struct agent_warning *warning, bool raised)
 {
 	struct daemon *daemon = data;
@@ -94,6 +103,7 @@ const struct agent_events daemon_events = {
 	.on_report = on_report,
 	.on_secrets = on_secrets,
 	.on_peers = on_peers,
+	.on_plugin = on_plugin,
 	.on_delegation = on_delegation,
 	.on_warning = on_warning,
 	.on_exit = on_exit_wanted,

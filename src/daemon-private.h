@@ -15,6 +15,7 @@
 #include "io/http.h"
 #include "io/loop.h"
 #include "io/notify.h"
+#include "io/reaper.h"
 #include "io/store.h"
 #include "io/wake.h"
 #include "rpc/server.h"
@@ -25,6 +26,7 @@ struct daemon {
 	struct config *config;            /* owned */
 	struct loop loop;
 	struct http *http;
+	struct reaper *reaper;
 	struct store *store; /* NULL with --once, as is the server */
 	struct agent *agent;
 	struct server *server; /* NULL with --once */
@@ -34,6 +36,7 @@ struct daemon {
 	struct loop_work tell; /* STATUS= after this turn */
 	struct timer ready;    /* READY=1 once more */
 	struct timer trim;     /* gives back what a start or a reload has used */
+	struct timer last;     /* until then what is being cleaned up may take */
 	struct state_dir state;
 	int exit_status;
 	bool once, running, stopping;

@@ -35,6 +35,7 @@
 #include "statedir.h"
 
 #define STATUS_MAX 1024
+#define LAST_MS 5000 /* for what is cleaned up at the end: it is done at the next start, else */
 #define READY_RETRY_MS 100  /* the manager's queue was full */
 #define TRIM_AFTER_MS 30000 /* when thousands that start together have joined */
 
@@ -103,12 +104,24 @@ static void daemon_on_trim(struct timer *timer)
 
 /* --- stopping --- */
 
+static void daemon_on_quiet(void *data)
+{
+	struct daemon *daemon = data;
+
+	loop_stop(&daemon->loop);
+}
+
+static void daemon_on_last(struct timer *timer)
+{
+	daemon_on_quiet(container_of(timer, struct daemon, last));
+}
+
 static void daemon_on_stopped(void *data)
 {
 	struct daemon *daemon = data;
 
-	agent_stop(daemon->agent);
-	loop_stop(&daemon->loop);
+	timer_start(&daemon->last, LAST_MS);
+	agent_stop(daemon->agent, daemon_on_quiet, daemon);
 }
 
 void daemon_stop(struct daemon *daemon, int status, const char *why)
@@ -344,6 +357,9 @@ static int daemon_open(struct daemon *daemon, struct error *err)
 	if (r < 0)
 		return r;
 
+	if (reaper_new(&daemon->loop, &daemon->reaper) < 0)
+		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory for child processes");
+
 	r = agent_new(&daemon->loop, daemon->http, daemon->state.fd, &daemon_events, daemon,
 		      &daemon->agent, err);
 	if (r < 0)
@@ -351,6 +367,10 @@ static int daemon_open(struct daemon *daemon, struct error *err)
 
 	if (!daemon->once) {
 		r = daemon_open_store(daemon, err);
+		if (r < 0)
+			return r;
+
+		r = agent_keep_plugins(daemon->agent, daemon->reaper, err);
 		if (r == 0)
 			r = daemon_open_server(daemon, err);
 		if (r < 0)
@@ -371,10 +391,12 @@ static void daemon_close(struct daemon *daemon)
 
 	timer_stop(&daemon->ready);
 	timer_stop(&daemon->trim);
+	timer_stop(&daemon->last);
 	server_free(server);
 	agent_free(daemon->agent);
 	store_free(daemon->store);
 	loop_work_cancel(&daemon->tell);
+	reaper_free(daemon->reaper);
 	http_free(daemon->http);
 	loop_fini(&daemon->loop);
 	state_dir_close(&daemon->state);
@@ -425,6 +447,7 @@ int daemon_run(const struct config_paths *paths, struct config *config, bool onc
 	loop_work_init(&daemon.tell, daemon_on_tell);
 	timer_init(&daemon.ready, &daemon.loop, daemon_on_ready);
 	timer_init(&daemon.trim, &daemon.loop, daemon_on_trim);
+	timer_init(&daemon.last, &daemon.loop, daemon_on_last);
 
 	if (daemon_open(&daemon, &err) < 0) {
 		log_set_sink(NULL);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "agent/agent.h"
+#include "agent/plugin-pool.h"
 #include "agent/switchboard.h"
 #include "base/secret.h"
 #include "io/store.h"
@@ -222,6 +223,36 @@ static void write_latency(const struct agent *agent, struct buffer *out)
 	}
 }
 
+static void write_count(struct buffer *out, const char *family, uint64_t count, const char *help)
+{
+	metrics_family(out, family, METRIC_COUNTER, NULL, help);
+	metrics_sample(out, family, METRIC_COUNTER, NULL, (double)count);
+}
+
+static void write_plugins(const struct plugin_stats *stats, struct buffer *out)
+{
+	const char *installs = "molecule_plugin_installs";
+	const char *seconds = "molecule_plugin_install_seconds";
+
+	metrics_family(out, installs, METRIC_COUNTER, NULL,
+		       "Installations of plugins, by how they ended.");
+	for (unsigned kind = ERROR_NONE; kind <= ERROR_KIND_LAST; kind++) {
+		const char *result = kind == ERROR_NONE ? "ok" : error_name((enum error_kind)kind);
+		const char *const labels[] = { "result", result, NULL };
+
+		if (stats->installs[kind] || kind == ERROR_NONE)
+			metrics_sample(out, installs, METRIC_COUNTER, labels,
+				       (double)stats->installs[kind]);
+	}
+
+	metrics_family(out, seconds, METRIC_HISTOGRAM, "seconds",
+		       "From the turn of an installation to its end.");
+	metrics_histogram(out, seconds, NULL, &stats->install_seconds);
+	write_count(out, "molecule_plugin_rollbacks", stats->rollbacks,
+		    "Plugins that went back to the version before.");
+	write_count(out, "molecule_plugin_removals", stats->removals, "Plugins that were removed.");
+}
+
 void agent_write_metrics(const struct agent *agent, struct buffer *out)
 {
 	const char *const none[] = { NULL };
@@ -236,6 +267,8 @@ void agent_write_metrics(const struct agent *agent, struct buffer *out)
 	if (agent->context.store)
 		store_write_metrics(agent->context.store, out);
 	switchboard_write_metrics(agent->context.switchboard, out);
+	if (agent->context.pool)
+		write_plugins(&agent->context.pool->stats, out);
 
 	metrics_family(out, "molecule_secret_memory_bytes", METRIC_GAUGE, "bytes",
 		       "Locked memory for tokens and secrets.");

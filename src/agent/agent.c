@@ -11,9 +11,19 @@
 #include <string.h>
 
 #include "agent/journal.h"
+#include "agent/plugin-place.h"
+#include "agent/plugin-pool.h"
 #include "agent/switchboard.h"
 #include "base/json.h"
 #include "base/log.h"
+
+static void agent_on_quiet(struct loop_work *work)
+{
+	struct agent *agent = container_of(work, struct agent, quiet);
+
+	if (agent->on_quiet)
+		agent->on_quiet(agent->quiet_data);
+}
 
 int agent_new(struct loop *loop, struct http *http, int state_dirfd,
 	      const struct agent_events *events, void *events_data, struct agent **ret,
@@ -43,6 +53,7 @@ int agent_new(struct loop *loop, struct http *http, int state_dirfd,
 	farewells_init(&agent->farewells, &agent->context);
 	list_init(&agent->platforms);
 	list_init(&agent->context.warnings);
+	loop_work_init(&agent->quiet, agent_on_quiet);
 	host_id(agent->context.machine);
 	*ret = agent;
 	return 0;
@@ -149,9 +160,17 @@ void agent_free(struct agent *agent)
 	roster_fini(&agent->roster);
 	agent_tidy_platforms(agent);
 	switchboard_free(agent->context.switchboard);
+	plugin_pool_free(agent->context.pool);
+	loop_work_cancel(&agent->quiet);
 	while (!list_empty(&agent->context.warnings))
 		free(list_entry(list_pop(&agent->context.warnings), struct agent_warning, node));
 	free(agent);
+}
+
+int agent_keep_plugins(struct agent *agent, struct reaper *reaper, struct error *err)
+{
+	return plugin_pool_new(agent->context.loop, reaper, agent->context.state_dirfd,
+			       &agent->context.pool, err);
 }
 
 /* What agent_apply() is about to do to one name. */
@@ -262,6 +281,7 @@ int agent_apply(struct agent *agent, const struct agent_settings *settings, stru
 	r = agent_prepare(agent, settings, plans, err);
 	if (r == 0) {
 		switchboard_configure(agent->context.switchboard, &settings->calls);
+		agent->context.plugins = settings->plugins;
 		agent_drop_missing(agent, settings, changed);
 		agent->n_started = 0;
 		for (size_t i = 0; i < settings->n_workspaces; i++)
@@ -393,6 +413,23 @@ int agent_join(struct agent *agent, const struct workspace_settings *settings, c
 	return 0;
 }
 
+/* Its plugins are gone when this returns, and removed after that. */
+static int agent_forget_plugins(struct agent *agent, const struct workspace *workspace,
+				struct error *err)
+{
+	char name[PLUGIN_TRASH_SIZE];
+	AUTO(fd_close) int fd = -1;
+	int r;
+
+	if (!agent->context.pool)
+		return 0;
+
+	r = plugin_place_forget(agent->context.state_dirfd, &workspace->settings, name, &fd, err);
+	if (r == 0 && name[0])
+		plugin_pool_discard(agent->context.pool, fd, name);
+	return r;
+}
+
 /* What is ours on disk: first what would bring it back. */
 static int agent_erase(struct agent *agent, struct workspace *workspace, bool forget,
 		       struct error *err)
@@ -402,6 +439,8 @@ static int agent_erase(struct agent *agent, struct workspace *workspace, bool fo
 
 	if (workspace->settings.joined)
 		r = context->events->forget(context->events_data, workspace->settings.name, err);
+	if (r == 0 && forget)
+		r = agent_forget_plugins(agent, workspace, err);
 	if (r == 0 && forget)
 		r = token_forget(&workspace->token, context->state_dirfd, &workspace->settings,
 				 err);
@@ -462,11 +501,18 @@ int agent_forget(struct agent *agent, const struct workspace_key *workspace, str
 	return farewell_wipe_journal(&agent->farewells, workspace, waiter, err);
 }
 
-void agent_stop(struct agent *agent)
+void agent_stop(struct agent *agent, void (*on_quiet)(void *data), void *data)
 {
 	agent->stopping = true;
 	list_for_each (node, &agent->workspaces)
 		workspace_stop(list_entry(node, struct workspace, node));
+
+	agent->on_quiet = on_quiet;
+	agent->quiet_data = data;
+	if (agent->context.pool)
+		plugin_pool_stop(agent->context.pool, on_quiet, data);
+	else
+		loop_defer(agent->context.loop, &agent->quiet);
 }
 
 void agent_wake(struct agent *agent, bool slept)

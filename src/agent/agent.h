@@ -21,6 +21,8 @@
 #include "base/buffer.h"
 #include "base/list.h"
 
+struct reaper;
+
 struct agent {
 	struct agent_context context; /* lent to every workspace */
 	struct list workspaces;       /* sorted by name */
@@ -31,12 +33,21 @@ struct agent {
 	size_t n_started; /* by this round of agent_apply() */
 	struct list platforms;
 	bool stopping;
+	struct loop_work quiet;
+	void (*on_quiet)(void *data);
+	void *quiet_data;
 };
 
 int agent_new(struct loop *loop, struct http *http, int state_dirfd,
 	      const struct agent_events *events, void *events_data, struct agent **ret,
 	      struct error *err);
 void agent_free(struct agent *agent);
+
+/*
+ * Plugins are kept, too. What a killed daemon has left of them is cleaned up,
+ * beside everything else.
+ */
+int agent_keep_plugins(struct agent *agent, struct reaper *reaper, struct error *err);
 
 /*
  * Makes the workspaces be those of settings: starts new ones, stops those that
@@ -73,7 +84,8 @@ bool agent_has_journal(const struct agent *agent);
 int agent_forget(struct agent *agent, const struct workspace_key *workspace, struct waiter *waiter,
 		 struct error *err);
 
-void agent_stop(struct agent *agent);
+/* on_quiet comes once, from the loop, when nothing is left that has to come to its end. */
+void agent_stop(struct agent *agent, void (*on_quiet)(void *data), void *data);
 void agent_wake(struct agent *agent, bool slept);
 
 /* One phrase a workspace: "laptop online, ops paused". */

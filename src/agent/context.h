@@ -19,6 +19,8 @@
 #include "io/loop.h"
 
 struct delegation;
+struct plugin_pool;
+struct shelf_progress;
 struct store;
 struct switchboard;
 struct workspace;
@@ -48,6 +50,9 @@ struct agent_events {
 	/* Borrowed. */
 	void (*on_delegation)(void *data, struct workspace *workspace,
 			      const struct delegation *delegation);
+	/* An installation has come further, or to its end. */
+	void (*on_plugin)(void *data, struct workspace *workspace,
+			  const struct shelf_progress *progress);
 	/* raised, or gone */
 	void (*on_warning)(void *data, const struct agent_warning *warning, bool raised);
 	/* A workspace with the reaction `exit` was paused (10) or deleted (11). */
@@ -66,11 +71,13 @@ struct agent_counts {
 };
 
 struct agent_context {
-	struct loop *loop;                 /* borrowed */
-	struct http *http;                 /* borrowed */
-	struct switchboard *switchboard;   /* owned by the agent; what all calls to peers share */
-	int state_dirfd;                   /* borrowed */
-	struct store *store;               /* borrowed; NULL: there is no journal */
+	struct loop *loop;               /* borrowed */
+	struct http *http;               /* borrowed */
+	struct switchboard *switchboard; /* owned by the agent; what all calls to peers share */
+	int state_dirfd;                 /* borrowed */
+	struct store *store;             /* borrowed; NULL: there is no journal */
+	struct plugin_pool *pool;        /* owned; NULL: nothing is done about plugins here */
+	struct plugin_settings plugins;
 	const struct agent_events *events; /* borrowed */
 	void *events_data;
 	struct list warnings;

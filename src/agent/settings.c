@@ -22,6 +22,8 @@
 #define MINUTES (60 * SECONDS)
 #define HOURS (60 * MINUTES)
 #define DAYS (24LL * HOURS)
+#define KIB 1024LL
+#define MIB (1024 * KIB)
 
 static int check_credential(const char *text, char **ret, struct error *err);
 static int check_agent_card(const char *text, char **ret, struct error *err);
@@ -159,6 +161,45 @@ static const struct setting workspace_settings[] = {
 const struct setting_table workspace_settings_table = {
 	workspace_settings,
 	ARRAY_LEN(workspace_settings),
+};
+
+#undef AT
+#define AT(member) offsetof(struct plugin_settings, member)
+
+static const struct setting plugin_settings[] = {
+	{ .name = "download_timeout",
+	  .offset = AT(download_timeout_ms),
+	  .type = SETTING_DURATION,
+	  .min = 1 * SECONDS,
+	  .max = 1 * DAYS,
+	  .initial = "10min",
+	  .help = "how long the download of a plugin may take" },
+	{ .name = "max_packed",
+	  .offset = AT(max_packed),
+	  .type = SETTING_SIZE,
+	  .min = 4 * KIB,
+	  .max = 4096 * MIB,
+	  .initial = "100M",
+	  .help = "size of a plugin's archive" },
+	{ .name = "max_unpacked",
+	  .offset = AT(max_unpacked),
+	  .type = SETTING_SIZE,
+	  .min = 4 * KIB,
+	  .max = 16384 * MIB,
+	  .initial = "512M",
+	  .help = "size of all files in it" },
+	{ .name = "max_files",
+	  .offset = AT(max_files),
+	  .type = SETTING_COUNT,
+	  .min = 1,
+	  .max = 1000000,
+	  .initial = "20000",
+	  .help = "how many files and directories there may be in it" },
+};
+
+const struct setting_table plugin_settings_table = {
+	plugin_settings,
+	ARRAY_LEN(plugin_settings),
 };
 
 static bool is_name(const char *text, size_t max)

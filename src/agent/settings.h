@@ -45,11 +45,22 @@ struct workspace_settings {
 	enum workspace_reaction on_delete;
 };
 
+/* What holds for the plugins of all workspaces. Nothing in it is owned. */
+struct plugin_settings {
+	int64_t download_timeout_ms; /* 10 min: the platform itself may take five to fetch it */
+	uint64_t max_packed;         /* 100 MiB: more it does not pack */
+	uint64_t max_unpacked;       /* 512 MiB: five times as much */
+	uint32_t max_files;          /* 20,000: real ones have thirty */
+};
+
+extern const struct setting_table plugin_settings_table;
+
 struct agent_settings {
 	struct workspace_settings *workspaces; /* sorted by name */
 	size_t n_workspaces;
 	struct workspace_settings defaults; /* what a workspace that is joined begins with */
 	struct call_settings calls;
+	struct plugin_settings plugins;
 	int64_t stop_timeout_ms;
 };
 

@@ -86,6 +86,8 @@ static void workspace_silence(struct workspace *workspace)
 	workspace_unwatch(workspace);
 	if (workspace->peerbook)
 		peerbook_stop(workspace->peerbook);
+	if (workspace->shelf)
+		shelf_stop(workspace->shelf, workspace->state == LIFECYCLE_LEAVING, &err);
 	rotation_free(workspace->rotation);
 	workspace_errands_drop(workspace, &err);
 }
@@ -520,6 +522,7 @@ void workspace_free(struct workspace *workspace)
 	vault_fini(&workspace->vault);
 	peerbook_free(workspace->peerbook);
 	outbox_free(workspace->outbox);
+	shelf_free(workspace->shelf);
 	agenda_fini(&workspace->agenda);
 	workspace_save_token(workspace);
 	token_fini(&workspace->token);

@@ -19,6 +19,7 @@
 #include "agent/reporter.h"
 #include "agent/rotation.h"
 #include "agent/settings.h"
+#include "agent/shelf.h"
 #include "agent/token.h"
 #include "agent/vault.h"
 #include "agent/waiter.h"
@@ -70,6 +71,7 @@ struct workspace {
 	struct vault vault;
 	struct peerbook *peerbook; /* owned; NULL: nobody has asked for peers yet */
 	struct outbox *outbox;     /* owned; NULL: nobody has delegated anything */
+	struct shelf *shelf;       /* likewise, for plugins */
 	struct reporter reporter;
 	struct rotation *rotation;         /* owned; NULL: none is under way */
 	struct workspace_errands *errands; /* owned; NULL: nobody has asked for one yet */
@@ -123,6 +125,8 @@ int workspace_update_card(struct workspace *workspace, const char *card, size_t 
 const struct peerbook *workspace_peers(const struct workspace *workspace);
 /* For asking; NULL without memory. */
 struct peerbook *workspace_peerbook(struct workspace *workspace, struct error *err);
+/* Its plugins; NULL without memory. */
+struct shelf *workspace_shelf(struct workspace *workspace, struct error *err);
 
 /* Likewise; NULL without memory, or a journal. */
 struct outbox *workspace_outbox(struct workspace *workspace, struct error *err);

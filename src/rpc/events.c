@@ -307,6 +307,21 @@ void events_on_delegation(struct hub *hub, struct workspace *workspace,
 	end(hub, EVENT_DELEGATION_UPDATED, name);
 }
 
+void events_on_plugin(struct hub *hub, struct workspace *workspace,
+		      const struct shelf_progress *progress)
+{
+	const char *name = workspace->settings.name;
+	struct buffer *event = begin(hub, EVENT_PLUGIN_PROGRESS, name);
+
+	if (!event)
+		return;
+
+	writer_open(event, "data", '{');
+	status_write_plugin_progress(event, progress);
+	writer_close(event, '}');
+	end(hub, EVENT_PLUGIN_PROGRESS, name);
+}
+
 void events_on_warning(struct hub *hub, const struct agent_warning *warning, bool raised)
 {
 	const char *name = warning->workspace[0] ? warning->workspace : NULL;

@@ -69,4 +69,6 @@ void events_on_secrets(struct hub *hub, struct workspace *workspace, const char 
 void events_on_peers(struct hub *hub, struct workspace *workspace);
 void events_on_delegation(struct hub *hub, struct workspace *workspace,
 			  const struct delegation *delegation);
+void events_on_plugin(struct hub *hub, struct workspace *workspace,
+		      const struct shelf_progress *progress);
 void events_on_warning(struct hub *hub, const struct agent_warning *warning, bool raised);

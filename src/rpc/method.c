@@ -6,8 +6,8 @@
 #include "rpc/method.h"
 
 static const struct method *const tables[] = {
-	methods_daemon, methods_rpc, methods_workspace,  methods_token,  methods_secrets,
-	methods_peers,  methods_a2a, methods_delegation, methods_events,
+	methods_daemon, methods_rpc, methods_workspace,  methods_token,   methods_secrets,
+	methods_peers,  methods_a2a, methods_delegation, methods_plugins, methods_events,
 };
 
 void method_init_schema(struct schema *schema)

@@ -9,7 +9,8 @@
 #include "rpc/schema.h"
 
 extern const struct method methods_a2a[], methods_daemon[], methods_delegation[], methods_events[],
-	methods_peers[], methods_rpc[], methods_secrets[], methods_token[], methods_workspace[];
+	methods_peers[], methods_plugins[], methods_rpc[], methods_secrets[], methods_token[],
+	methods_workspace[];
 
 /* All of them. */
 void method_init_schema(struct schema *schema);

@@ -411,6 +411,12 @@ void server_on_delegation(struct server *server, struct workspace *workspace,
 	events_on_delegation(&server->hub, workspace, delegation);
 }
 
+void server_on_plugin(struct server *server, struct workspace *workspace,
+		      const struct shelf_progress *progress)
+{
+	events_on_plugin(&server->hub, workspace, progress);
+}
+
 void server_on_warning(struct server *server, const struct agent_warning *warning, bool raised)
 {
 	events_on_warning(&server->hub, warning, raised);

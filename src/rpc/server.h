@@ -64,6 +64,8 @@ void server_on_secrets(struct server *server, struct workspace *workspace, const
 void server_on_peers(struct server *server, struct workspace *workspace);
 void server_on_delegation(struct server *server, struct workspace *workspace,
 			  const struct delegation *delegation);
+void server_on_plugin(struct server *server, struct workspace *workspace,
+		      const struct shelf_progress *progress);
 void server_on_warning(struct server *server, const struct agent_warning *warning, bool raised);
 
 /* Everything that the daemon counts, as OpenMetrics. */

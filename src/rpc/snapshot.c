@@ -75,6 +75,29 @@ static void write_outbox(struct buffer *out, const struct workspace *workspace)
 		outbox_each(workspace->outbox, write_delegation, &outgoing);
 }
 
+struct installs {
+	struct buffer *out;
+	const char *workspace;
+};
+
+static void write_install(const struct shelf_progress *progress, void *data)
+{
+	const struct installs *installs = data;
+
+	writer_open(installs->out, NULL, '{');
+	writer_text(installs->out, "workspace", installs->workspace);
+	status_write_plugin_progress(installs->out, progress);
+	writer_close(installs->out, '}');
+}
+
+static void write_installs(struct buffer *out, const struct workspace *workspace)
+{
+	struct installs installs = { out, workspace->settings.name };
+
+	if (workspace->shelf)
+		shelf_each_install(workspace->shelf, write_install, &installs);
+}
+
 static void write_warnings(struct buffer *out, const char *only, const struct agent *agent)
 {
 	writer_open(out, "warnings", '[');
@@ -99,6 +122,8 @@ void snapshot_write(struct buffer *out, const char *name, const struct agent *ag
 		write_all(out, only, "peers", agent, write_peerbook);
 	if (types & 1u << EVENT_DELEGATION_UPDATED)
 		write_all(out, only, "delegations", agent, write_outbox);
+	if (types & 1u << EVENT_PLUGIN_PROGRESS)
+		write_all(out, only, "plugins", agent, write_installs);
 	if (types & 1u << EVENT_DAEMON_WARNING)
 		write_warnings(out, only, agent);
 	writer_close(out, '}');

@@ -148,6 +148,20 @@ void status_write_keys(struct buffer *out, const char *name, const struct vault 
 	writer_close(out, ']');
 }
 
+void status_write_plugin_progress(struct buffer *out, const struct shelf_progress *progress)
+{
+	writer_text(out, "name", progress->name);
+	writer_text(out, "phase", plugin_phase_name(progress->phase));
+	writer_int(out, "bytes", progress->bytes);
+	if (progress->total >= 0)
+		writer_int(out, "total", progress->total);
+	else
+		writer_text(out, "total", NULL);
+	writer_int(out, "files", progress->files);
+	if (progress->message)
+		writer_text(out, "message", progress->message);
+}
+
 void status_write_fetched_at(struct buffer *out, bool fetched, int64_t wall_ms)
 {
 	writer_time(out, "fetched_at", fetched ? wall_ms : 0);

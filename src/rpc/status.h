@@ -27,5 +27,8 @@ void status_write_keys(struct buffer *out, const char *name, const struct vault 
 /* Members of an object that says how the list of peers is, without listing them. */
 void status_write_peers(struct buffer *out, const struct workspace *workspace);
 
+/* Members of an object that says how far an installation is. */
+void status_write_plugin_progress(struct buffer *out, const struct shelf_progress *progress);
+
 /* When it was fetched, or null. */
 void status_write_fetched_at(struct buffer *out, bool fetched, int64_t wall_ms);

@@ -61,6 +61,7 @@ def platform(shared_platform: Platform) -> Iterator[Platform]:
     yield shared_platform
     if shared_platform.standin:
         shared_platform.dev.reset()
+        shared_platform.unpublish_all()
     shared_platform.forget_created()
 
 

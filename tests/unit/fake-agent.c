@@ -25,6 +25,7 @@ void fake_init(struct loop *loop, const struct agent_events *events, void *data)
 	list_init(&fake.agent.platforms);
 	list_init(&fake.agent.context.warnings);
 	list_init(&fake.waiters);
+	fake_shelf_init();
 }
 
 static void end(struct workspace *workspace)
@@ -42,6 +43,7 @@ static void end(struct workspace *workspace)
 
 void fake_fini(void)
 {
+	fake_shelf_fini();
 	while (!list_empty(&fake.agent.workspaces))
 		end(list_entry(fake.agent.workspaces.next, struct workspace, node));
 }

@@ -29,9 +29,15 @@ struct fake {
 	struct courier courier;       /* the latest call to a peer; its message is the caller's */
 	enum error_kind refuses_call; /* what courier_new() answers */
 	unsigned n_calls;
+	struct shelf shelf;           /* of the first workspace whose plugins are asked for */
+	struct shelf_outcome outcome; /* of what is waited for */
+	char asked[256];              /* of the shelf: "install NAME SOURCE DIGEST setup report" */
 };
 
 extern struct fake fake;
+
+void fake_shelf_init(void);
+void fake_shelf_fini(void);
 
 void fake_init(struct loop *loop, const struct agent_events *events, void *data);
 void fake_fini(void);

@@ -360,7 +360,7 @@ TEST(stopping_ends_all_traffic)
 	want_two(&wanted);
 	(void)apply(&fixture, &wanted);
 	CHECK(fake_http_count(fixture.http) > 0);
-	agent_stop(fixture.agent);
+	agent_stop(fixture.agent, NULL, NULL);
 	fixture_expect_quiet(&fixture);
 	CHECK_TEXT(summary(&fixture), "alpha leaving, beta leaving");
 	fixture_fini(&fixture);

@@ -176,12 +176,12 @@ TEST(what_would_mean_something_else_is_refused)
 		"agentd.conf:3: a line that continues another cannot have a comment: put it on a "
 		"line of its own (or, in JSON, write \\u003b for ;)");
 	refuses("[daemon\n", "agentd.conf:1: a section is a line of its own: [daemon], [rpc], "
-			     "[calls], [defaults] or [workspace NAME]");
+			     "[calls], [plugins], [defaults] or [workspace NAME]");
 	refuses("[daemon] log_level = info\n",
-		"agentd.conf:1: a section is a line of its own: [daemon], [rpc], [calls], [defaults] or "
+		"agentd.conf:1: a section is a line of its own: [daemon], [rpc], [calls], [plugins], [defaults] or "
 		"[workspace NAME]");
 	refuses("[]\n", "agentd.conf:1: a section is a line of its own: [daemon], [rpc], "
-			"[calls], [defaults] or [workspace NAME]");
+			"[calls], [plugins], [defaults] or [workspace NAME]");
 	refuses("[workspace a_name_of_more_than_thirty_nine_characters]\n",
 		"agentd.conf:1: this section's name is longer than 49 characters: give the "
 		"workspace a file of its own, workspaces.d/NAME.conf");
@@ -193,9 +193,10 @@ TEST(what_would_mean_something_else_is_refused)
 TEST(sections_that_do_not_belong_are_refused)
 {
 	refuses("[server]\n", "agentd.conf:1: unknown section [server]: there are [daemon], [rpc], "
-			      "[calls], [defaults] and [workspace NAME]");
-	refuses("[workspaces]\n", "agentd.conf:1: unknown section [workspaces]: there are "
-				  "[daemon], [rpc], [calls], [defaults] and [workspace NAME]");
+			      "[calls], [plugins], [defaults] and [workspace NAME]");
+	refuses("[workspaces]\n",
+		"agentd.conf:1: unknown section [workspaces]: there are "
+		"[daemon], [rpc], [calls], [plugins], [defaults] and [workspace NAME]");
 	refuses("\n[workspace]\n", "agentd.conf:2: in this file a workspace has its name in the "
 				   "section: write [workspace NAME]");
 	refuses("[daemon]\n\n[rpc]\n[daemon]\n",

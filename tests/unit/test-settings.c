@@ -436,7 +436,8 @@ TEST(what_is_printed_reads_back_the_same)
 TEST(every_setting_has_a_line_of_help_and_a_default_that_it_takes)
 {
 	const struct setting_table *const tables[] = { &workspace_settings_table,
-						       &rpc_settings_table, &call_settings_table };
+						       &rpc_settings_table, &call_settings_table,
+						       &plugin_settings_table };
 
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
 		setting_for_each(setting, tables[i])

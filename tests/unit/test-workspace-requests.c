@@ -172,7 +172,7 @@ TEST(a_refresh_ends_when_the_workspace_leaves)
 
 	begin(&fixture);
 	refresh(&fixture, &wish);
-	agent_stop(fixture.agent);
+	agent_stop(fixture.agent, NULL, NULL);
 	CHECK_INT(wish.called, 1);
 	CHECK_INT(wish.err.kind, ERROR_UNAVAILABLE);
 	CHECK(workspace_refresh(workspace_of(&fixture), &wish.waiter, NULL) < 0);

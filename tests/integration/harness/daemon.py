@@ -59,7 +59,8 @@ class Daemon:
         self.home.mkdir()
         self.env = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LC_ALL": "C.UTF-8",
                     "ASAN_OPTIONS": "detect_leaks=1:exitcode=99:handle_abort=1",
-                    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99"}
+                    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
+                    "MOLECULE_UNPACK": str(build_dir() / "src" / "helper" / "molecule-unpack")}
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS"):
             if name in os.environ:
                 self.env[name] = os.environ[name]
@@ -311,9 +312,20 @@ class Daemon:
             self.canaries.add(token)
         return token
 
+    def place(self, workspace: Workspace) -> Path:
+        """Where the plugins of a workspace are."""
+        host = workspace.platform.url.split("://", 1)[1].replace("/", "_").replace(":", "_")
+        return self.state / "workspaces" / f"{workspace.id.lower()}@{host}" / "plugins"
+
     def check_state_dir(self) -> None:
-        """Nobody else may look in."""
+        """Nobody else may look in; plugins are for whoever may pass through."""
+        plugins = self.state / "workspaces"
+        for path in plugins.rglob("*") if plugins.exists() else []:
+            mode = path.lstat().st_mode
+            assert stat.S_ISLNK(mode) or not mode & 0o022, f"{path}: {stat.S_IMODE(mode):03o}"
         for path in [self.state, *self.state.rglob("*")] if self.state.exists() else []:
+            if plugins in [path, *path.parents]:
+                continue
             mode = path.lstat().st_mode
             wanted = 0o700 if stat.S_ISDIR(mode) else 0o600
             assert stat.S_IMODE(mode) == wanted, f"{path} has mode {stat.S_IMODE(mode):03o}"

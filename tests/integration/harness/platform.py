@@ -9,8 +9,10 @@ from __future__ import annotations
 import dataclasses
 import http.client
 import json
+import shutil
 import ssl
 import sys
+import tempfile
 import time
 import urllib.parse
 import uuid
@@ -55,21 +57,25 @@ class Platform:
     """
 
     def __init__(self, url: str, admin_token: str, standin: Standin | None = None,
-                 ca_file: Path | None = None):
+                 ca_file: Path | None = None, plugins: Path | None = None):
         self.url, self.admin_token, self.ca_file = url, admin_token, ca_file
         self.standin = standin
         self.canaries: set[str] = {admin_token}
         self.created: list[Workspace] = []
         self.headers: dict[str, str] = {}
+        self._plugins = plugins
         self._dev = Dev(self, standin) if standin else None
 
     @classmethod
     def start(cls, settings: str = "", generation: str = "2026-04",
               tls: Path | None = None) -> Platform:
         """A stand-in; ca_file is what to trust if tls names a folder for its certificates."""
+        plugins = Path(tempfile.mkdtemp(prefix="molecule-plugins-"))
         arguments = ("--tls", str(tls)) if tls else ()
-        standin = Standin.start(*arguments, settings=settings, generation=generation)
-        platform = cls(standin.url, standin.admin_token, standin, tls / "ca.pem" if tls else None)
+        standin = Standin.start(*arguments, "--plugins", str(plugins), settings=settings,
+                                generation=generation)
+        platform = cls(standin.url, standin.admin_token, standin, tls / "ca.pem" if tls else None,
+                       plugins)
         org = dict(part.split("=", 1) for part in settings.split(",") if part).get("org_id")
         if org:
             platform.headers["X-Molecule-Org-Id"] = org
@@ -77,6 +83,8 @@ class Platform:
 
     def stop(self) -> None:
         if self.standin:
+            assert self._plugins
+            shutil.rmtree(self._plugins)
             assert self.standin.stop() == 0, "the stand-in has failed"
 
     @property
@@ -201,6 +209,50 @@ class Platform:
 
     def delete_secret(self, workspace: Workspace, key: str) -> None:
         self.admin("DELETE", f"/workspaces/{workspace.id}/secrets/{urllib.parse.quote(key, '')}")
+
+
+    # ---- plugins ----
+
+    @property
+    def plugins(self) -> Path:
+        """The folder that a stand-in serves plugins from, one folder each."""
+        assert self._plugins, "a test that publishes plugins must be marked dev_platform"
+        return self._plugins
+
+    def publish(self, name: str, files: dict[str, str | bytes | None] | None = None,
+                version: str = "1.0.0", manifest: str | None = None) -> Path:
+        """A local plugin, in place of the one of that name. Names that end in .sh can be run.
+
+        Without manifest its plugin.yaml has name and version; "" leaves it out. A name
+        with None is a folder.
+        """
+        folder = self.plugins / name
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir()
+        text = f"name: {name}\nversion: {version}\n" if manifest is None else manifest
+        wanted = {**({"plugin.yaml": text} if text else {}), **(files or {})}
+        for path, content in wanted.items():
+            target = folder / path
+            if content is None:
+                target.mkdir(parents=True)
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content.encode() if isinstance(content, str) else content)
+            target.chmod(0o755 if path.endswith(".sh") else 0o644)
+        return folder
+
+    def unpublish_all(self) -> None:
+        if self._plugins:
+            for folder in self._plugins.iterdir():
+                shutil.rmtree(folder)
+
+    def tarball(self, workspace: Workspace, name: str) -> bytes:
+        """As an agent would get it."""
+        reply = self.call("GET", f"/workspaces/{workspace.id}/plugins/{name}/download",
+                          token=workspace.token)
+        assert reply.status == 200, reply.body
+        return reply.body
 
 
 class Fault:

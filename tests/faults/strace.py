@@ -22,7 +22,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-LINE = re.compile(r"^(\d+) +(\w+)\((.*)$")
+LINE = re.compile(r"^(?:(\d+) +)?(\w+)\((.*)$")
 # strace writes what it was told to do behind the call that it did it to.
 INJECTED = re.compile(r"\(INJECTED(?:: \w+)?\)$")
 CALLS = "%file,%desc,%network"
@@ -53,12 +53,15 @@ class Point:
 
 
 class Strace:
-    """faults: what inject() gives. Without a daemon only around(), for one that is to start."""
+    """faults: what inject() gives. Without a daemon only around(), for one that is to start.
 
-    def __init__(self, output: Path, *faults: str, pid: int = 0):
+    follow: its threads and children, too. Each of them counts its calls for itself.
+    """
+
+    def __init__(self, output: Path, *faults: str, pid: int = 0, follow: bool = True):
         self.output, self.pid = output, pid
-        self.options = ["strace", "-f", "-y", "-o", str(output), "-e", "signal=none",
-                        "-e", f"trace={CALLS}"]
+        self.options = ["strace", *(["-f"] if follow else []), "-y", "-o", str(output),
+                        "-e", "signal=none", "-e", f"trace={CALLS}"]
         for fault in faults:
             self.options += ["-e", fault]
         self._process: subprocess.Popen[bytes] | None = None

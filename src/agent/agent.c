@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "agent/journal.h"
-#include "agent/plugin-place.h"
 #include "agent/plugin-pool.h"
 #include "agent/switchboard.h"
 #include "base/json.h"
@@ -413,34 +412,18 @@ int agent_join(struct agent *agent, const struct workspace_settings *settings, c
 	return 0;
 }
 
-/* Its plugins are gone when this returns, and removed after that. */
-static int agent_forget_plugins(struct agent *agent, const struct workspace *workspace,
-				struct error *err)
-{
-	char name[PLUGIN_TRASH_SIZE];
-	AUTO(fd_close) int fd = -1;
-	int r;
-
-	if (!agent->context.pool)
-		return 0;
-
-	r = plugin_place_forget(agent->context.state_dirfd, &workspace->settings, name, &fd, err);
-	if (r == 0 && name[0])
-		plugin_pool_discard(agent->context.pool, fd, name);
-	return r;
-}
-
 /* What is ours on disk: first what would bring it back. */
 static int agent_erase(struct agent *agent, struct workspace *workspace, bool forget,
 		       struct error *err)
 {
+	struct workspace_key key = workspace_settings_key(&workspace->settings);
 	struct agent_context *context = &agent->context;
 	int r = 0;
 
 	if (workspace->settings.joined)
 		r = context->events->forget(context->events_data, workspace->settings.name, err);
-	if (r == 0 && forget)
-		r = agent_forget_plugins(agent, workspace, err);
+	if (r == 0 && forget && context->pool)
+		r = plugin_pool_forget(context->pool, context->state_dirfd, &key, err);
 	if (r == 0 && forget)
 		r = token_forget(&workspace->token, context->state_dirfd, &workspace->settings,
 				 err);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "agent/journal.h"
+#include "agent/plugin-pool.h"
 #include "agent/token.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -119,11 +120,15 @@ int farewell_wipe_journal(struct farewells *farewells, const struct workspace_ke
 static void farewell_resume(struct farewells *farewells, const struct workspace_key *key,
 			    bool has_journal)
 {
+	struct agent_context *context = farewells->context;
 	struct error err = { 0 };
-	int r;
+	int r = 0;
 
 	log_notice("wiping what is left of %s, which has left", key->text);
-	r = token_wipe(farewells->context->state_dirfd, key, &err);
+	if (context->pool)
+		r = plugin_pool_forget(context->pool, context->state_dirfd, key, &err);
+	if (r == 0)
+		r = token_wipe(context->state_dirfd, key, &err);
 	if (r == 0 && has_journal)
 		r = farewell_wipe_journal(farewells, key, NULL, &err);
 	else if (r == 0)

@@ -17,9 +17,9 @@
 
 #define DIRECTORY (O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
 
-struct workspace_key plugin_place_name(const struct workspace_settings *settings)
+struct workspace_key plugin_place_name(const struct workspace_key *workspace)
 {
-	struct workspace_key key = workspace_settings_key(settings);
+	struct workspace_key key = *workspace;
 
 	for (char *p = key.text; *p; p++)
 		if (*p == ':')
@@ -84,10 +84,10 @@ static int enter_all(int dirfd, const char *const *path, size_t n, bool make, in
 	return 0;
 }
 
-int plugin_place_open(int state_dirfd, const struct workspace_settings *settings, bool make,
+int plugin_place_open(int state_dirfd, const struct workspace_key *workspace, bool make,
 		      int *ret_fd, struct error *err)
 {
-	struct workspace_key key = plugin_place_name(settings);
+	struct workspace_key key = plugin_place_name(workspace);
 	const char *path[] = { PLUGIN_PLACES, key.text, "plugins" };
 	int r;
 
@@ -200,10 +200,10 @@ int plugin_place_trash_name(char dst[static PLUGIN_TRASH_SIZE])
 	return 0;
 }
 
-int plugin_place_forget(int state_dirfd, const struct workspace_settings *settings,
+int plugin_place_forget(int state_dirfd, const struct workspace_key *workspace,
 			char ret_name[static PLUGIN_TRASH_SIZE], int *ret_fd, struct error *err)
 {
-	struct workspace_key key = plugin_place_name(settings);
+	struct workspace_key key = plugin_place_name(workspace);
 	const char *name = key.text;
 	AUTO(fd_close) int fd = -1;
 	int r;

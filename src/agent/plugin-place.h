@@ -23,13 +23,13 @@
 
 /* The name of a workspace's directory: as that of its token, but without colons, for PATH's sake.
  */
-struct workspace_key plugin_place_name(const struct workspace_settings *settings);
+struct workspace_key plugin_place_name(const struct workspace_key *workspace);
 
 /*
  * The directory of a workspace's plugins. Unless it is to be made, -ENOENT with
  * no error set says that there are none.
  */
-int plugin_place_open(int state_dirfd, const struct workspace_settings *settings, bool make,
+int plugin_place_open(int state_dirfd, const struct workspace_key *workspace, bool make,
 		      int *ret_fd, struct error *err);
 
 /* Makes versions/VERSION of a plugin, opened. Whoever made it discards it when it comes to nothing.
@@ -58,5 +58,5 @@ int plugin_place_trash_name(char dst[static PLUGIN_TRASH_SIZE]);
  * Moves all that there is of a workspace aside; *ret_name is "" when there was
  * nothing. It is in the directory of all workspaces, which *ret_fd is then.
  */
-int plugin_place_forget(int state_dirfd, const struct workspace_settings *settings,
+int plugin_place_forget(int state_dirfd, const struct workspace_key *workspace,
 			char ret_name[static PLUGIN_TRASH_SIZE], int *ret_fd, struct error *err);

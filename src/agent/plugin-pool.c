@@ -188,6 +188,19 @@ void plugin_pool_discard(struct plugin_pool *pool, int dirfd, const char *path)
 	pool_brush(pool);
 }
 
+int plugin_pool_forget(struct plugin_pool *pool, int state_dirfd,
+		       const struct workspace_key *workspace, struct error *err)
+{
+	char name[PLUGIN_TRASH_SIZE];
+	AUTO(fd_close) int fd = -1;
+	int r;
+
+	r = plugin_place_forget(state_dirfd, workspace, name, &fd, err);
+	if (r == 0 && name[0])
+		plugin_pool_discard(pool, fd, name);
+	return r;
+}
+
 static void pool_on_idle(struct loop_work *work)
 {
 	struct plugin_pool *pool = container_of(work, struct plugin_pool, idle);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "agent/plugin-helper.h"
+#include "agent/settings.h"
 #include "base/error.h"
 #include "base/list.h"
 #include "base/metrics.h"
@@ -76,6 +77,10 @@ void plugin_pool_leave(struct plugin_pool *pool, struct plugin_turn *turn);
  * that are empty then. Nobody may refer to it any more.
  */
 void plugin_pool_discard(struct plugin_pool *pool, int dirfd, const char *path);
+
+/* All that a workspace has: it is gone when this returns, and removed after that. */
+int plugin_pool_forget(struct plugin_pool *pool, int state_dirfd,
+		       const struct workspace_key *workspace, struct error *err);
 
 /*
  * No more turns. on_idle comes once, from the loop, when what has had its turn

@@ -57,16 +57,19 @@ struct plugin *shelf_find(const struct shelf *shelf, const char *name)
 
 int shelf_open(struct shelf *shelf, bool make, struct error *err)
 {
+	struct workspace_key key = workspace_settings_key(shelf->member->settings);
+
 	if (shelf->dirfd >= 0)
 		return 0;
 
-	return plugin_place_open(shelf->member->context->state_dirfd, shelf->member->settings, make,
-				 &shelf->dirfd, err);
+	return plugin_place_open(shelf->member->context->state_dirfd, &key, make, &shelf->dirfd,
+				 err);
 }
 
 char *shelf_path(const struct shelf *shelf, const char *name)
 {
-	struct workspace_key place = plugin_place_name(shelf->member->settings);
+	struct workspace_key key = workspace_settings_key(shelf->member->settings);
+	struct workspace_key place = plugin_place_name(&key);
 	char *path;
 
 	if (asprintf(&path, "%s/" PLUGIN_PLACES "/%s/plugins/%s/current/tree",

@@ -208,6 +208,21 @@ def test_forgetting_a_workspace_wipes_its_plugins(platform, start_daemon):
     assert listed(daemon) == {}
 
 
+def test_forgetting_is_brought_to_its_end(platform, daemon, scout):
+    """Noted on disk, and killed before anything was done about it."""
+    platform.publish("demo", {"a": "1"})
+    install(daemon)
+    key = daemon.token_path(scout).name
+    (daemon.etc / "workspaces.d" / "scout.conf").unlink()
+    daemon.kill()
+    note = daemon.state / "leaving" / key
+    note.parent.mkdir(mode=0o700)
+    note.touch(mode=0o600)
+    daemon.start()
+    daemon.wait_log(r"removed \.trash-")
+    assert list((daemon.state / "workspaces").iterdir()) == [] and not note.exists()
+
+
 def test_leaving_while_a_plugin_is_installed(platform, daemon, scout):
     platform.publish("demo", {"a": "1"})
     hang = platform.dev.fault("download", scout, hang=True)

@@ -170,47 +170,37 @@ TEST(a_record_may_hold_as_little_as_a_digest)
 
 /* --- places --- */
 
-static struct workspace_settings settings_of(const char *url)
-{
-	struct workspace_settings settings = { .id = "11111111-1111-4111-8111-111111111111" };
-
-	settings.platform.url = strdup(url);
-	return settings;
-}
+static const struct workspace_key workspace = { "11111111-1111-4111-8111-111111111111@host" };
 
 TEST(a_place_has_no_colon_in_it)
 {
-	struct workspace_settings settings = settings_of("https://host:8080/base");
+	const struct workspace_key key = { "11111111-1111-4111-8111-111111111111@host:8080_base" };
 
-	CHECK_TEXT(plugin_place_name(&settings).text,
+	CHECK_TEXT(plugin_place_name(&key).text,
 		   "11111111-1111-4111-8111-111111111111@host_8080_base");
-	free(settings.platform.url);
 }
 
 TEST(where_there_was_never_a_plugin_is_nothing_to_open)
 {
-	struct workspace_settings settings = settings_of("https://host");
 	struct error err = { 0 };
 	int fd = -1;
 
-	CHECK_INT(plugin_place_open(AT_FDCWD, &settings, false, &fd, &err), -ENOENT);
+	CHECK_INT(plugin_place_open(AT_FDCWD, &workspace, false, &fd, &err), -ENOENT);
 	CHECK_INT(err.kind, ERROR_NONE);
 	CHECK_INT(fd, -1);
-	free(settings.platform.url);
 }
 
-static int open_place(const struct workspace_settings *settings)
+static int open_place(void)
 {
 	int fd = -1;
 
-	CHECK_INT(plugin_place_open(AT_FDCWD, settings, true, &fd, NULL), 0);
+	CHECK_INT(plugin_place_open(AT_FDCWD, &workspace, true, &fd, NULL), 0);
 	return fd;
 }
 
 TEST(a_version_that_comes_to_nothing_leaves_nothing)
 {
-	struct workspace_settings settings = settings_of("https://host");
-	int dirfd = open_place(&settings), fd = -1;
+	int dirfd = open_place(), fd = -1;
 	char path[PLUGIN_PATH_SIZE], now[PLUGIN_VERSION_SIZE];
 	struct stat st;
 
@@ -227,13 +217,11 @@ TEST(a_version_that_comes_to_nothing_leaves_nothing)
 	CHECK(!plugin_place_exists(dirfd, "demo"));
 	(void)close(fd);
 	(void)close(dirfd);
-	free(settings.platform.url);
 }
 
 TEST(what_is_not_empty_is_not_pruned)
 {
-	struct workspace_settings settings = settings_of("https://host");
-	int dirfd = open_place(&settings), one = -1, two = -1;
+	int dirfd = open_place(), one = -1, two = -1;
 	char path[PLUGIN_PATH_SIZE];
 
 	CHECK_INT(plugin_place_make(dirfd, "demo", "v1", &one, NULL), 0);
@@ -244,15 +232,13 @@ TEST(what_is_not_empty_is_not_pruned)
 	(void)close(one);
 	(void)close(two);
 	(void)close(dirfd);
-	free(settings.platform.url);
 }
 
 TEST(current_is_one_of_our_versions_or_nothing)
 {
 	static const char *const odd[] = { "/etc", "versions/..", "versions/a/b", "v1",
 					   "versions/" };
-	struct workspace_settings settings = settings_of("https://host");
-	int dirfd = open_place(&settings), fd = -1;
+	int dirfd = open_place(), fd = -1;
 	char now[PLUGIN_VERSION_SIZE];
 
 	CHECK_INT(plugin_place_make(dirfd, "demo", "v1", &fd, NULL), 0);
@@ -267,13 +253,11 @@ TEST(current_is_one_of_our_versions_or_nothing)
 	CHECK_TEXT(now, "v1");
 	(void)close(fd);
 	(void)close(dirfd);
-	free(settings.platform.url);
 }
 
 TEST(a_directory_that_others_may_write_to_is_not_entered)
 {
-	struct workspace_settings settings = settings_of("https://host");
-	int dirfd = open_place(&settings), fd = -1;
+	int dirfd = open_place(), fd = -1;
 	struct error err = { 0 };
 
 	CHECK_INT(mkdirat(dirfd, "demo", 0755), 0);
@@ -283,28 +267,25 @@ TEST(a_directory_that_others_may_write_to_is_not_entered)
 	CHECK_INT(symlinkat("/tmp", dirfd, "link"), 0);
 	CHECK(plugin_place_make(dirfd, "link", "v1", &fd, &err) < 0);
 	(void)close(dirfd);
-	free(settings.platform.url);
 }
 
 TEST(what_is_forgotten_is_moved_aside_in_one_piece)
 {
-	struct workspace_settings settings = settings_of("https://host");
 	char name[PLUGIN_TRASH_SIZE];
 	int dirfd, fd = -1, version = -1;
 
-	CHECK_INT(plugin_place_forget(AT_FDCWD, &settings, name, &fd, NULL), 0);
+	CHECK_INT(plugin_place_forget(AT_FDCWD, &workspace, name, &fd, NULL), 0);
 	CHECK_TEXT(name, "");
 
-	dirfd = open_place(&settings);
+	dirfd = open_place();
 	CHECK_INT(plugin_place_make(dirfd, "demo", "v1", &version, NULL), 0);
-	CHECK_INT(plugin_place_forget(AT_FDCWD, &settings, name, &fd, NULL), 0);
+	CHECK_INT(plugin_place_forget(AT_FDCWD, &workspace, name, &fd, NULL), 0);
 	CHECK(strncmp(name, PLUGIN_TRASH_PREFIX, strlen(PLUGIN_TRASH_PREFIX)) == 0);
 	CHECK(plugin_place_exists(fd, name));
-	CHECK_INT(plugin_place_open(AT_FDCWD, &settings, false, &dirfd, NULL), -ENOENT);
+	CHECK_INT(plugin_place_open(AT_FDCWD, &workspace, false, &dirfd, NULL), -ENOENT);
 
-	CHECK_INT(plugin_place_forget(AT_FDCWD, &settings, name, &fd, NULL), 0);
+	CHECK_INT(plugin_place_forget(AT_FDCWD, &workspace, name, &fd, NULL), 0);
 	CHECK_TEXT(name, "");
 	(void)close(fd);
 	(void)close(version);
-	free(settings.platform.url);
 }

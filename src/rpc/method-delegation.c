@@ -153,6 +153,10 @@ static int created(struct call *call, const struct error *failed, struct error *
 		return -EIO;
 	}
 
+	if (!delegation)
+		return error_set(err, ERROR_INTERNAL, ENOENT,
+				 "the journal has taken the task, and does not say as what");
+
 	/* To be found again when it is not told. */
 	buffer_reset(&call->note);
 	if (buffer_append(&call->note, delegation->id, sizeof(delegation->id)) < 0)
@@ -206,7 +210,7 @@ static int create_found(struct call *call, const struct error *failed, struct er
 		r = read_task(call, &task, err);
 	if (r == 0)
 		r = peerarg_id(call, CREATE_TO, to, err);
-	if (r < 0)
+	if (r)
 		return r;
 
 	if (strcmp(to, call->workspace->settings.id) == 0)

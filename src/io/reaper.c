@@ -11,22 +11,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/fd.h"
+#include "base/children.h"
 #include "base/util.h"
 
 /* Between looks at what cannot tell us of its end: orphans, and children without a pidfd. */
 #define LOOK_MS 20
 
-/* The kernel lists our children as decimal numbers; there are a handful. What is over comes next.
- */
-#define LIST_MAX 4096
+#define SWEEP_MAX 256 /* children in one look; there are a handful */
 
 /* At the end: what was killed is gone after a moment, unless a disk holds it up. */
 #define LAST_WAIT_MS 2000
@@ -70,46 +67,26 @@ static void orphan_kill(pid_t pid)
 	(void)kill(pid, SIGKILL);
 }
 
-/* The kernel's list of our children, and its length; negative when it keeps none. */
-static ssize_t read_children(char list[static LIST_MAX + 1])
-{
-	AUTO(fd_close) int fd = -1;
-	char path[64];
-	ssize_t len;
-
-	/* Orphans come to the first thread. */
-	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-
-	len = read(fd, list, LIST_MAX);
-	if (len >= 0)
-		list[len] = '\0';
-	return len;
-}
-
 /*
  * Kills and reaps whoever is our child and was not started here. Returns how
  * many there were: killing one may make us the parent of its children.
  */
 static unsigned reaper_sweep(const struct reaper *reaper)
 {
-	char list[LIST_MAX + 1], *at = list, *end;
+	pid_t pids[SWEEP_MAX];
 	unsigned n = 0;
-	long pid;
+	int n_pids;
 
-	if (!reaper->adopts || read_children(list) <= 0)
+	if (!reaper->adopts)
 		return 0;
 
-	/* Each number has a space behind it: one that was cut off has none. */
-	for (pid = strtol(at, &end, 10); end > at && *end == ' '; pid = strtol(at, &end, 10)) {
-		at = end + 1;
-		if (reaper_find(reaper, (pid_t)pid))
+	n_pids = children_list(pids, SWEEP_MAX);
+	for (int i = 0; i < n_pids; i++) {
+		if (reaper_find(reaper, pids[i]))
 			continue;
 
-		orphan_kill((pid_t)pid);
-		(void)waitid(P_PID, (id_t)pid, &(siginfo_t){ 0 }, WEXITED | WNOHANG);
+		orphan_kill(pids[i]);
+		(void)waitid(P_PID, (id_t)pids[i], &(siginfo_t){ 0 }, WEXITED | WNOHANG);
 		n++;
 	}
 	return n;
@@ -198,15 +175,15 @@ static void reaper_on_look(struct timer *timer)
 int reaper_new(struct loop *loop, struct reaper **ret)
 {
 	struct reaper *reaper = calloc(1, sizeof(*reaper));
-	char list[LIST_MAX + 1];
+	pid_t pid;
 
 	if (!reaper)
 		return -ENOMEM;
 
 	/* Were it ignored, as we may have been started, the kernel would reap them itself. */
 	(void)signal(SIGCHLD, SIG_DFL);
-	reaper->adopts =
-		getpid() != 1 && read_children(list) == 0 && prctl(PR_SET_CHILD_SUBREAPER, 1) == 0;
+	reaper->adopts = getpid() != 1 && children_list(&pid, 1) == 0 &&
+			 prctl(PR_SET_CHILD_SUBREAPER, 1) == 0;
 
 	reaper->loop = loop;
 	list_init(&reaper->children);

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+#include "helper/setup-sandbox.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <seccomp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/util.h"
+#include "helper/setup-landlock.h"
+
+#define DESCRIPTORS 1024 /* the daemon's limit is for thousands of connections */
+#define NICE 10          /* a heartbeat goes before a compiler */
+
+/* What no installation of packages needs, and a way out or into others would. */
+static const int forbidden[] = {
+	SCMP_SYS(add_key),
+	SCMP_SYS(bpf),
+	SCMP_SYS(io_uring_enter), /* it makes sockets that no filter sees */
+	SCMP_SYS(io_uring_register),
+	SCMP_SYS(io_uring_setup),
+	SCMP_SYS(keyctl),
+	SCMP_SYS(kcmp),
+	SCMP_SYS(perf_event_open),
+	SCMP_SYS(pidfd_getfd),
+	SCMP_SYS(process_vm_readv),
+	SCMP_SYS(process_vm_writev),
+	SCMP_SYS(ptrace),
+	SCMP_SYS(request_key),
+	SCMP_SYS(userfaultfd),
+};
+
+/* Their first argument says who is meant. */
+static const int signalling[] = {
+	SCMP_SYS(kill),
+	SCMP_SYS(pidfd_open),
+	SCMP_SYS(rt_sigqueueinfo),
+	SCMP_SYS(rt_tgsigqueueinfo),
+	SCMP_SYS(tgkill),
+	SCMP_SYS(tkill),
+};
+
+int setup_sandbox_landlock_version(void)
+{
+	return setup_landlock_version();
+}
+
+static int drop_capabilities(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 }, now[ARRAY_LEN(none)];
+
+	if (syscall(SYS_capget, &header, now) == 0 && !now[0].permitted && !now[1].permitted)
+		return 0;
+	return (int)syscall(SYS_capset, &header, none);
+}
+
+/* A limit that is kept from us is one that the service has set already. */
+static void set_limits(void)
+{
+	struct rlimit files;
+
+	(void)setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+	(void)setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){ 0, 0 });
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = MIN(files.rlim_cur, (rlim_t)DESCRIPTORS);
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+	(void)setpriority(PRIO_PROCESS, 0, NICE);
+}
+
+/* Arguments of type int: the upper half of the register may hold anything. */
+#define FIRST_IS(value) SCMP_A0(SCMP_CMP_MASKED_EQ, UINT64_C(0xffffffff), (uint32_t)(value))
+
+static int forbid_signals_to(scmp_filter_ctx filter, pid_t pid)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(signalling); i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), signalling[i], 1,
+				     FIRST_IS(pid));
+	return r;
+}
+
+static int fill_filter(scmp_filter_ctx filter, const struct setup_sandbox *sandbox)
+{
+	int r;
+
+	/* Of another architecture the calls have other numbers. */
+	r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(forbidden); i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), forbidden[i], 0);
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 1,
+				     FIRST_IS(AF_UNIX));
+	/* Landlock does this better, from its sixth version on. */
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(kill), 1,
+				     FIRST_IS(-1));
+	if (r == 0)
+		r = forbid_signals_to(filter, sandbox->keeper);
+	if (r == 0)
+		r = forbid_signals_to(filter, sandbox->daemon);
+	return r;
+}
+
+static int put_up_filter(const struct setup_sandbox *sandbox)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	int r;
+
+	if (!filter)
+		return -ENOMEM;
+
+	r = fill_filter(filter, sandbox);
+	if (r == 0)
+		r = seccomp_load(filter);
+	seccomp_release(filter);
+	return r;
+}
+
+int setup_sandbox_enter(const struct setup_sandbox *sandbox, struct error *err)
+{
+	int version = setup_landlock_version();
+	int r;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "cannot give up new privileges: %m");
+	if (drop_capabilities() < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "cannot give up capabilities: %m");
+
+	set_limits();
+	if (version > 0) {
+		r = setup_landlock_enter(version, sandbox->tree, sandbox->temporary, err);
+		if (r < 0)
+			return r;
+	}
+
+	r = put_up_filter(sandbox);
+	if (r < 0)
+		return error_set(err, ERROR_INTERNAL, -r,
+				 "cannot put up a filter of system calls: %m");
+	return 0;
+}

@@ -58,10 +58,16 @@ http {{
         location ~ ^/workspaces/[^/]+/secrets/values$ {{ alias {dir}/secrets.json; }}
         location ~ ^/registry/[^/]+/peers$ {{ alias {dir}/peers.json; }}
         location ~ ^/workspaces/[^/]+/activity$ {{ return 200 '[]'; }}
+        location = /a2a {{ return 200 '{answer}'; }}
         location / {{ return 404 '{{"error":"not here"}}'; }}
     }}
 }}
 """
+
+
+#: What a peer at nginx answers to any message.
+PONG = json.dumps({"jsonrpc": "2.0", "id": "0", "result": {
+    "kind": "message", "role": "agent", "messageId": "0", "parts": [{"kind": "text", "text": "pong"}]}})
 
 
 class Missing(Exception):
@@ -164,6 +170,7 @@ class Stage:
 
     def __init__(self, build: Path):
         self.build = build
+        self.more_peers: tuple[str, ...] = ()    # where further peers are; the first is nginx
         self.exits = contextlib.ExitStack()
         self.dir = Path(self.exits.enter_context(
             tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True)))
@@ -200,11 +207,15 @@ class Stage:
         """nginx, which answers the same to everybody."""
         port = free_port()
         self.file("secrets.json", json.dumps(SECRETS))
-        self.file("peers.json", json.dumps(peers(50)))
-        config = self.file("nginx.conf", NGINX.format(dir=self.dir, port=port))
+        url = f"http://127.0.0.1:{port}"
+        listed = peers(50)
+        for peer, place in zip(listed, (f"{url}/a2a", *self.more_peers)):
+            peer["url"] = place
+        self.file("peers.json", json.dumps(listed))
+        config = self.file("nginx.conf", NGINX.format(dir=self.dir, port=port, answer=PONG))
         self.start(program("nginx"), "-e", self.dir / "nginx.err", "-p", self.dir, "-c", config, cpu=cpu)
         wait_until(lambda: connects(socket.AF_INET, ("127.0.0.1", port)), "nginx")
-        return f"http://127.0.0.1:{port}"
+        return url
 
     def configure(self, url: str) -> Path:
         (self.dir / "workspaces.d").mkdir(exist_ok=True)
@@ -214,7 +225,7 @@ class Stage:
         return self.file("agentd.conf",
                          f"[daemon]\nlog_level = warning\nstate_dir = {self.dir}/state\n"
                          f"socket = {self.dir}/agentd.sock\nsocket_group = {shipped.SOCKET_GROUP}\n"
-                         f"[defaults]\nplatform_url = {url}\n")
+                         f"[defaults]\nplatform_url = {url}\npeer_networks = 127.0.0.0/8\n")
 
     def daemon(self, platform_cpu: int = THERE) -> Daemon:
         """Ours, online, with everything fetched."""

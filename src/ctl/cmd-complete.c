@@ -96,7 +96,8 @@ static bool ask(struct line *line, const char *method, struct answer *ret)
 {
 	AUTO(buffer_fini) struct buffer params = PARAMS_INIT;
 	struct ctl *asking = &line->asking;
-	bool about = strcmp(method, "secrets.list") == 0 || strcmp(method, "peers.list") == 0;
+	bool about = strcmp(method, "secrets.list") == 0 || strcmp(method, "peers.list") == 0 ||
+		     strcmp(method, "plugins.list") == 0;
 	struct mol_agent_error err;
 
 	asking->timeout_ms = PATIENCE_MS;
@@ -191,6 +192,10 @@ static void offer_what(struct line *line, enum completes completes)
 	case COMPLETES_PEER:
 		if (line->n_words == 0)
 			offer_list(line, "peers.list", "peers", "name");
+		return;
+	case COMPLETES_PLUGIN:
+		if (line->n_words == 0)
+			offer_list(line, "plugins.list", "plugins", "name");
 		return;
 	case COMPLETES_METHOD:
 		if (line->n_words == 0)

@@ -23,6 +23,7 @@ enum completes {
 	COMPLETES_WORKSPACE,
 	COMPLETES_SECRET,
 	COMPLETES_PEER,
+	COMPLETES_PLUGIN,
 	COMPLETES_METHOD,
 };
 
@@ -74,6 +75,11 @@ int cmd_join(struct ctl *ctl);
 int cmd_leave(struct ctl *ctl);
 int cmd_metrics(struct ctl *ctl);
 int cmd_peers(struct ctl *ctl);
+int cmd_plugin_install(struct ctl *ctl);
+int cmd_plugin_list(struct ctl *ctl);
+int cmd_plugin_remove(struct ctl *ctl);
+int cmd_plugin_rollback(struct ctl *ctl);
+int cmd_plugin_verify(struct ctl *ctl);
 int cmd_refresh(struct ctl *ctl);
 int cmd_reload(struct ctl *ctl);
 int cmd_report(struct ctl *ctl);

@@ -251,3 +251,22 @@ enum colour show_state_colour(struct json_text state)
 
 	return COLOUR_NONE;
 }
+
+void show_size(struct buffer *out, int64_t bytes)
+{
+	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB" };
+	double value = (double)bytes / 1024;
+	size_t unit = 0;
+
+	if (bytes < 1024) {
+		(void)buffer_printf(out, "%lld B", (long long)bytes);
+		return;
+	}
+
+	/* What would be shown as 1024.0 is one of the next. */
+	while (value >= 1023.95 && unit + 1 < ARRAY_LEN(units)) {
+		value /= 1024;
+		unit++;
+	}
+	(void)buffer_printf(out, "%.1f %s", value, units[unit]);
+}

@@ -39,6 +39,9 @@ void show_ago(struct buffer *out, struct json_text time);
 /* "30s", from a number of milliseconds. */
 void show_duration(struct buffer *out, struct json_text ms);
 
+/* "512 B", "34.5 KiB" */
+void show_size(struct buffer *out, int64_t bytes);
+
 /* A string's decoded bytes as they are: for what is not meant for a terminal. */
 void show_raw(struct buffer *out, struct json_text string);
 

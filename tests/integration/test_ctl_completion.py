@@ -68,8 +68,8 @@ def test_the_man_page_has_every_command_and_option(run):
     described = set(re.findall(r"^\*([a-z]+(?: [a-z]+)?)\*", page, re.M))
     commands = set()
     for name in complete(run, ""):
-        commands |= {f"{name} {verb}" for verb in (complete(run, name, "") if name in
-                                                   ("secrets", "token") else [])} or {name}
+        verbs = complete(run, name, "") if name in ("plugin", "secrets", "token") else []
+        commands |= {f"{name} {verb}" for verb in verbs} or {name}
     assert described == commands
     for command in sorted(commands):
         for option in complete(run, *command.split(), "--"):

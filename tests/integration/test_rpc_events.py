@@ -60,8 +60,9 @@ def test_a_snapshot_has_what_was_asked_for(daemon, pair):
     assert set(client.subscribe("peers.changed").snapshot) == {"peers"}
     assert set(client.subscribe("workspace.report").snapshot) == {"workspaces"}
     assert set(client.subscribe("delegation.updated").snapshot) == {"delegations"}
+    assert set(client.subscribe("plugin.progress").snapshot) == {"plugins"}
     assert set(client.subscribe().snapshot) == {"workspaces", "secrets", "peers", "delegations",
-                                                "warnings"}
+                                                "plugins", "warnings"}
 
 
 def test_hears_only_of_the_workspace_it_asked_for(daemon, pair):

@@ -9,24 +9,13 @@
 #include "io/store-db.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <sqlite3.h>
 
-#include "base/fd.h"
 #include "base/util.h"
 
-#define BUSY_MS 1000                  /* somebody looks at the file with sqlite3(1) */
-#define CHECKPOINT_PAGES 1000         /* 4 MiB of log */
-#define LENGTH_MAX (16 * 1024 * 1024) /* of a value, and of a row */
-#define HEAP_MAX (64 * 1024 * 1024)   /* of all that SQLite allocates */
+#define CHECKPOINT_PAGES 1000 /* 4 MiB of log */
 
 /* Known by their addresses. */
 static const char BEGIN[] = "BEGIN IMMEDIATE";
@@ -35,16 +24,6 @@ static const char ROLLBACK[] = "ROLLBACK";
 static const char MARK[] = "SAVEPOINT job";
 static const char UNDO[] = "ROLLBACK TO job";
 static const char RELEASE[] = "RELEASE job";
-
-static const char SETTINGS[] = "PRAGMA locking_mode = EXCLUSIVE;"
-			       "PRAGMA temp_store = MEMORY;"
-			       "PRAGMA cache_size = -512;"
-			       "PRAGMA mmap_size = 0;"
-			       "PRAGMA cell_size_check = ON;"
-			       "PRAGMA secure_delete = ON;"
-			       "PRAGMA journal_mode = WAL;"
-			       "PRAGMA journal_size_limit = 4194304;"
-			       "PRAGMA synchronous = FULL;";
 
 /* --- what a result means --- */
 
@@ -109,7 +88,8 @@ int store_db_failed(struct store_db *db, int code, struct error *err)
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
 		db->damaged = true;
-		return error_set(err, kind, errnum, "cannot read " STORE_FILE ": it is damaged");
+		return error_set(err, kind, errnum,
+				 "cannot read " STORE_FILE ": it seems to be damaged");
 	case SQLITE_FULL:
 	case SQLITE_NOMEM:
 	case SQLITE_READONLY:
@@ -185,15 +165,15 @@ static void reset_busy(struct store_db *db)
 			(void)sqlite3_reset(db->statements[i].stmt);
 }
 
-static int run_script(struct store_db *db, const char *sql, struct error *err)
+int store_db_script(struct store_db *db, const char *sql, struct error *err)
 {
 	int code = sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL);
 
 	return code == SQLITE_OK ? 0 : store_db_failed(db, code, err);
 }
 
-/* The first column of the first row; "" when there is none. */
-static int ask(struct store_db *db, const char *sql, char *dst, size_t dst_size, struct error *err)
+int store_db_ask(struct store_db *db, const char *sql, char *dst, size_t dst_size,
+		 struct error *err)
 {
 	struct sqlite3_stmt *stmt = NULL;
 	const unsigned char *text;
@@ -246,13 +226,14 @@ static void unwrite(struct store_db *db)
 {
 	char version[16], sql[64];
 
-	if (!db->sqlite || ask(db, "PRAGMA user_version", version, sizeof(version), NULL) < 0)
+	if (!db->sqlite ||
+	    store_db_ask(db, "PRAGMA user_version", version, sizeof(version), NULL) < 0)
 		return;
 
 	(void)snprintf(sql, sizeof(sql), "PRAGMA user_version = %.15s", version);
-	(void)run_script(db, "PRAGMA synchronous = OFF", NULL);
-	(void)run_script(db, sql, NULL);
-	(void)run_script(db, "PRAGMA synchronous = FULL", NULL);
+	(void)store_db_script(db, "PRAGMA synchronous = OFF", NULL);
+	(void)store_db_script(db, sql, NULL);
+	(void)store_db_script(db, "PRAGMA synchronous = FULL", NULL);
 }
 
 int store_db_commit(struct store_db *db, struct error *err)
@@ -293,6 +274,13 @@ static int note_commit(void *data, struct sqlite3 *sqlite, const char *name, int
 	return SQLITE_OK;
 }
 
+void store_db_watch_log(struct store_db *db)
+{
+	(void)sqlite3_wal_hook(db->sqlite, note_commit, db);
+	db->checkpoint_at = CHECKPOINT_PAGES;
+	db->wal_pages = 0;
+}
+
 int store_db_checkpoint(struct store_db *db, bool force, struct error *err)
 {
 	int code;
@@ -325,241 +313,6 @@ int store_db_empty_log(struct store_db *db, struct error *err)
 
 	db->wal_pages = 0;
 	return 0;
-}
-
-/* --- opening --- */
-
-/* Private from birth: SQLite would make it with the mode that the umask leaves. */
-static int find_or_make(struct store_db *db, struct error *err)
-{
-	int r = file_check_private(db->dirfd, STORE_FILE, err);
-
-	if (r != -ENOENT)
-		return r;
-
-	r = file_replace(db->dirfd, STORE_FILE, "", 0, 0600, err);
-	if (r < 0)
-		err->kind = ERROR_UNAVAILABLE;
-	return r;
-}
-
-/*
- * A path without a symbolic link in it, so that SQLite can be told to follow
- * none; of the directory that we have open and locked, and no other.
- */
-static int find_path(const struct store_db *db, char path[static PATH_MAX + 16], struct error *err)
-{
-	struct stat ours, theirs;
-	size_t len;
-
-	if (!realpath(db->path, path))
-		return error_set(err, ERROR_UNAVAILABLE, errno,
-				 "cannot find the state directory %s: %m", db->path);
-
-	if (fstat(db->dirfd, &ours) < 0 || stat(path, &theirs) < 0)
-		return error_set(err, ERROR_UNAVAILABLE, errno,
-				 "cannot look at the state directory %s: %m", db->path);
-
-	if (ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino)
-		return error_set(err, ERROR_UNAVAILABLE, ESTALE,
-				 "cannot use the state directory %s: it is not the one that was "
-				 "there at the start",
-				 db->path);
-
-	len = strlen(path);
-	(void)snprintf(path + len, PATH_MAX + 16 - len, "/%s", STORE_FILE);
-	return 0;
-}
-
-static void be_strict(struct store_db *db)
-{
-	(void)sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	(void)sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-	(void)sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
-	(void)sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
-	(void)sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
-	(void)sqlite3_limit(db->sqlite, SQLITE_LIMIT_LENGTH, LENGTH_MAX);
-	(void)sqlite3_limit(db->sqlite, SQLITE_LIMIT_ATTACHED, 0);
-	(void)sqlite3_hard_heap_limit64(HEAP_MAX);
-	(void)sqlite3_busy_timeout(db->sqlite, BUSY_MS);
-	(void)sqlite3_wal_hook(db->sqlite, note_commit, db);
-	db->checkpoint_at = CHECKPOINT_PAGES;
-	db->wal_pages = 0;
-}
-
-static int set_up(struct store_db *db, struct error *err)
-{
-	char mode[16];
-	int r;
-
-	be_strict(db);
-	r = run_script(db, SETTINGS, err);
-	if (r == 0)
-		r = ask(db, "PRAGMA journal_mode", mode, sizeof(mode), err);
-	if (r < 0)
-		return r;
-
-	if (strcmp(mode, "wal") != 0 || sqlite3_db_readonly(db->sqlite, "main") != 0)
-		return error_set(err, ERROR_UNAVAILABLE, EROFS,
-				 "cannot write " STORE_FILE ": it can only be read");
-	return 0;
-}
-
-/* After something made no sense: was it the file? */
-static int check_whole(struct store_db *db, struct error *err)
-{
-	char verdict[ERROR_TEXT_MAX];
-	int r;
-
-	r = ask(db, "PRAGMA quick_check(1)", verdict, sizeof(verdict), err);
-	if (r < 0 || strcmp(verdict, "ok") == 0)
-		return r;
-
-	return store_db_failed(db, SQLITE_CORRUPT, err);
-}
-
-static int migrate_once(struct store_db *db, int version, struct error *err)
-{
-	char sql[64];
-	int r;
-
-	(void)snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", version + 1);
-	r = store_db_begin(db, err);
-	if (r == 0)
-		r = run_script(db, db->migrations[version], err);
-	if (r == 0)
-		r = run_script(db, sql, err);
-	if (r == 0)
-		return store_db_commit(db, err);
-
-	store_db_rollback(db);
-	return r;
-}
-
-static int migrate(struct store_db *db, struct error *err)
-{
-	int known = 0, version, r;
-	char text[16];
-
-	while (db->migrations[known])
-		known++;
-
-	r = ask(db, "PRAGMA user_version", text, sizeof(text), err);
-	if (r < 0)
-		return r;
-
-	version = (int)strtol(text, NULL, 10);
-	if (version < 0 || version > known)
-		return error_set(err, ERROR_INTERNAL, EPROTONOSUPPORT,
-				 "cannot use " STORE_FILE
-				 ": a newer molecule-agentd has written it "
-				 "(version %d, this one knows %d); upgrade, or move it away",
-				 version, known);
-
-	for (; r == 0 && version < known; version++) {
-		r = migrate_once(db, version, err);
-		if (r < 0)
-			error_prefix(err, "cannot bring " STORE_FILE " to version %d", version + 1);
-	}
-	return r;
-}
-
-static int open_once(struct store_db *db, bool suspect, struct error *err)
-{
-	char path[PATH_MAX + 16];
-	int code, r;
-
-	r = find_or_make(db, err);
-	if (r == 0)
-		r = find_path(db, path, err);
-	if (r < 0)
-		return r;
-
-	code = sqlite3_open_v2(path, &db->sqlite,
-			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX |
-				       SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE,
-			       NULL);
-	if (code != SQLITE_OK)
-		return store_db_failed(db, code, err);
-
-	r = set_up(db, err);
-	if (r == 0 && suspect)
-		r = check_whole(db, err);
-	return r < 0 ? r : migrate(db, err);
-}
-
-/* Never over a file that is there. Nobody else is in the directory. */
-static int rename_to(const struct store_db *db, const char *suffix, struct error *err)
-{
-	char from[STORE_ASIDE_SIZE], to[STORE_ASIDE_SIZE + 16];
-	struct stat st;
-
-	(void)snprintf(from, sizeof(from), STORE_FILE "%s", suffix);
-	(void)snprintf(to, sizeof(to), "%s%s", db->aside, suffix);
-	if (fstatat(db->dirfd, to, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return error_set(err, ERROR_UNAVAILABLE, EEXIST, "cannot set aside %s: %m", from);
-
-	if (renameat(db->dirfd, from, db->dirfd, to) < 0 && errno != ENOENT)
-		return error_set(err, ERROR_UNAVAILABLE, errno, "cannot set aside %s: %m", from);
-
-	return 0;
-}
-
-/* The logs first: beside a new database SQLite would throw them away. */
-static int put_aside(struct store_db *db, struct error *err)
-{
-	static const char *const suffixes[] = { "-wal", "-journal", "" };
-	time_t now = time(NULL);
-	char stamp[32];
-	struct tm tm;
-	int r = 0;
-
-	if (db->set_aside)
-		return error_set(err, ERROR_UNAVAILABLE, EBADMSG,
-				 "cannot read " STORE_FILE ": it is damaged, for the second time; "
-				 "look at the disk, then restart molecule-agentd");
-
-	(void)strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
-	(void)snprintf(db->aside, sizeof(db->aside), STORE_FILE ".corrupt-%s", stamp);
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(suffixes); i++)
-		r = rename_to(db, suffixes[i], err);
-	if (r < 0) {
-		db->aside[0] = '\0';
-		return r;
-	}
-
-	(void)fsync(db->dirfd);
-	db->set_aside = true;
-	return 0;
-}
-
-int store_db_open(struct store_db *db, struct error *err)
-{
-	bool suspect = db->damaged;
-	int r;
-
-	if (db->sqlite && !suspect)
-		return 0;
-
-	store_db_close(db);
-	db->damaged = false;
-	r = open_once(db, suspect, err);
-	if (r == 0)
-		return 0;
-
-	store_db_close(db);
-	if (!db->damaged)
-		return r;
-
-	r = put_aside(db, err);
-	if (r < 0)
-		return r;
-
-	db->damaged = false;
-	r = open_once(db, false, err);
-	if (r < 0)
-		store_db_close(db);
-	return r;
 }
 
 void store_db_close(struct store_db *db)

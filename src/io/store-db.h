@@ -3,7 +3,8 @@
 
 /*
  * The database file of a store: found, checked, opened, brought to our version,
- * and set aside when it is damaged. Used by the store's thread alone.
+ * and set aside when it is damaged (store-open.c); used (store-db.c). By the
+ * store's thread alone.
  */
 
 #include <stdbool.h>
@@ -57,5 +58,12 @@ int store_db_empty_log(struct store_db *db, struct error *err);
 
 int store_db_prepare(struct store_db *db, const char *sql, struct sqlite3_stmt **ret,
 		     struct error *err);
+/* What is run once, and not kept prepared. */
+int store_db_script(struct store_db *db, const char *sql, struct error *err);
+/* The first column of the first row; "" when there is none. */
+int store_db_ask(struct store_db *db, const char *sql, char *dst, size_t dst_size,
+		 struct error *err);
+/* From now on wal_pages and wrote are kept. */
+void store_db_watch_log(struct store_db *db);
 /* The error that code means, with -errno. */
 int store_db_failed(struct store_db *db, int code, struct error *err);

@@ -32,6 +32,14 @@ static const sqlite3_io_methods *real_of(sqlite3_file *file)
 	abort();
 }
 
+static int hooked_read(sqlite3_file *file, void *bytes, int len, sqlite3_int64 offset)
+{
+	if (atomic_load(&disk.bad_read) > 0 && atomic_fetch_sub(&disk.bad_read, 1) == 1)
+		return SQLITE_IOERR_CORRUPTFS;
+
+	return real_of(file)->xRead(file, bytes, len, offset);
+}
+
 static int hooked_write(sqlite3_file *file, const void *bytes, int len, sqlite3_int64 offset)
 {
 	int code = atomic_load(&disk.write_code);
@@ -62,6 +70,7 @@ static void hook(sqlite3_file *file)
 	CHECK(i < TABLES_MAX);
 	if (!tables[i].real) {
 		tables[i].hooked = *file->pMethods;
+		tables[i].hooked.xRead = hooked_read;
 		tables[i].hooked.xWrite = hooked_write;
 		tables[i].hooked.xSync = hooked_sync;
 		tables[i].real = file->pMethods;

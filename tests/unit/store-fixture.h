@@ -19,6 +19,7 @@
 struct disk {
 	_Atomic(int) write_code; /* SQLITE_FULL and the like; 0: well */
 	_Atomic(int) sync_code;
+	_Atomic(int) bad_read;  /* that many-th read from now on fails, as a bad sector does */
 	_Atomic(bool) is_quick; /* a sync is nothing */
 	_Atomic(bool) holds;    /* a sync does not return while it does */
 	_Atomic(int) n_syncs, n_held;

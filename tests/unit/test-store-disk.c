@@ -316,6 +316,30 @@ TEST(the_log_of_a_damaged_one_stays_with_it)
 	fixture_close(&fixture);
 }
 
+/* SQLite calls both corrupt. */
+TEST(a_read_that_fails_is_not_a_file_that_is_damaged)
+{
+	int n = 0;
+	bool failed;
+
+	atomic_store(&disk.is_quick, true);
+	put_one_in_a_life(0);
+	do {
+		struct fixture fixture;
+
+		atomic_store(&disk.bad_read, ++n);
+		fixture_open(&fixture);
+		(void)put(&fixture, n);
+		failed = atomic_load(&disk.bad_read) <= 0;
+		atomic_store(&disk.bad_read, 0);
+		CHECK_INT(put(&fixture, -1 + 1000 * n), ERROR_NONE);
+		CHECK_INT(count(&fixture, 0, 0), 1);
+		CHECK_TEXT(fixture.aside, "");
+		fixture_close(&fixture);
+	} while (failed);
+	CHECK(n > 3);
+}
+
 /* --- a disk that fails --- */
 
 TEST(a_full_disk_is_an_error_and_nothing_more)

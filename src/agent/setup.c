@@ -115,7 +115,7 @@ static void setup_on_end(struct process *process, const struct process_end *end)
 
 	judge(setup, end, &result, why, sizeof(why));
 	if (result.exit >= 0 && !result.landlock)
-		log_warning("setup.sh of plugin %s ran unconfined: this kernel has no Landlock",
+		log_warning("setup.sh of plugin %s ran unconfined: there is no Landlock here",
 			    setup->name);
 	if (result.killed && !result.timed_out)
 		log_notice("killed what setup.sh of plugin %s had left running; processes: %u",

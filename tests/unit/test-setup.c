@@ -70,7 +70,7 @@ static void begin(const char *script)
 	CHECK(mkdir("work", 0700) == 0 && mkdir("work/tree", 0755) == 0);
 	write_file("work/tree/setup.sh", script);
 	write_file("token", "canary\n");
-	CHECK(setenv("MOLECULE_SETUP", SETUP_PROGRAM, 1) == 0);
+	CHECK(setenv("MOLECULE_SETUP", SETUP_PROGRAM, 0) == 0);
 	CHECK(loop_init(&loop) == 0 && reaper_new(&loop, &reaper) == 0);
 }
 

@@ -255,13 +255,21 @@ static int download_on_bytes(struct plugins_download *download, const char *byte
 {
 	struct plugin_install *install = container_of(download, struct plugin_install, download);
 	int r = plugin_helper_write(&install->helper, bytes, len);
+	struct error err;
 
 	if (r == -EAGAIN)
 		return r;
 
 	/* It has seen enough, and is about to say why. */
-	if (r < 0) {
+	if (r == -EPIPE) {
 		plugins_download_stop(download);
+		return -ECANCELED;
+	}
+
+	if (r < 0) {
+		(void)error_set(&err, ERROR_INTERNAL, -r, "cannot unpack plugin %s: %m",
+				install->name);
+		install_end(install, &err);
 		return -ECANCELED;
 	}
 

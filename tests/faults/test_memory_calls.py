@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -147,6 +148,32 @@ def what_was_accepted_ends(scene: Scene) -> None:
     raise AssertionError(delegation)
 
 
+def install(scene: Scene, version: str) -> None:
+    scene.platform.publish("demo", {"which": version, "d/other": "x" * 5000}, version=version)
+    scene.call("plugins.install", workspace="scout", name="demo", report=False)
+
+
+def has_two_versions(scene: Scene) -> None:
+    rows = scene.call("plugins.list", workspace="scout")["plugins"]
+    if not rows or not rows[0]["previous"]:
+        install(scene, "1")
+        install(scene, "2")
+
+
+def has_no_plugin(scene: Scene) -> None:
+    if scene.call("plugins.list", workspace="scout")["plugins"]:
+        scene.call("plugins.remove", workspace="scout", name="demo")
+    scene.platform.publish("demo", {"which": "3"}, version="3")
+
+
+def plugins_are_whole(scene: Scene) -> None:
+    """What is listed is what is on disk."""
+    rows = scene.call("plugins.list", workspace="scout")["plugins"]
+    assert scene.call("plugins.verify", workspace="scout")["ok"]
+    for row in rows:
+        assert (Path(row["path"]) / "which").read_text() == row["version"]
+
+
 STORIES = {
     "daemon.info": Story(),
     "daemon.status": Story(),
@@ -175,6 +202,11 @@ STORIES = {
     "delegation.get": Story(of_delegation()),
     "delegation.list": Story(of_scout(limit=5)),
     "delegation.wait": Story(of_delegation(wait_ms=5)),
+    "plugins.install": Story(of_scout(name="demo"), has_no_plugin, plugins_are_whole),
+    "plugins.list": Story(of_scout(), has_two_versions, plugins_are_whole),
+    "plugins.verify": Story(of_scout(), has_two_versions, plugins_are_whole),
+    "plugins.rollback": Story(of_scout(name="demo"), has_two_versions, plugins_are_whole),
+    "plugins.remove": Story(of_scout(name="demo"), has_two_versions, plugins_are_whole),
     "events.subscribe": Story(),
     "events.unsubscribe": Story(lambda scene: {"subscription": "s1"}),
 }

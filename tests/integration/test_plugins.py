@@ -8,7 +8,7 @@ import tarfile
 
 import pytest
 
-from pluginfixtures import QUIET, add, content, install, listed, refused, serve, tree_of, versions
+from plugintools import QUIET, add, content, install, listed, refused, serve, tree_of, versions
 
 pytest_plugins = "pluginfixtures"
 pytestmark = pytest.mark.dev_platform

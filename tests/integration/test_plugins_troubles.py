@@ -8,7 +8,7 @@ import os
 import pytest
 
 from harness import RpcError
-from pluginfixtures import QUIET, content, helpers, install, listed, refused, tree_of, versions
+from plugintools import QUIET, content, helpers, install, listed, refused, tree_of, versions
 
 pytest_plugins = "pluginfixtures"
 pytestmark = pytest.mark.dev_platform

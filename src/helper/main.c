@@ -78,7 +78,15 @@ static int activate(const struct options *options, struct error *err)
 	if (r < 0)
 		return error_set(err, ERROR_INTERNAL, -r, "cannot read a plugin's record: %m");
 
-	return versions_activate(STAGING_FD, options->request.name, options->to, record, len, err);
+	return versions_activate(STAGING_FD,
+				 &(struct versions_switch){
+					 .name = options->request.name,
+					 .to = options->to,
+					 .record = record,
+					 .len = len,
+					 .sync = options->sync,
+				 },
+				 err);
 }
 
 static int keep_versions(const struct options *options, struct say *say, struct refusal *refusal)

@@ -53,9 +53,9 @@ static bool takes(enum task task, int option)
 {
 	switch (task) {
 	case TASK_UNPACK:
-		return option != 't' && option != 'a';
+		return option != 't' && option != 'a' && option != 'y';
 	case TASK_ACTIVATE:
-		return option == 'n' || option == 't';
+		return option == 'n' || option == 't' || option == 'y';
 	case TASK_RETIRE:
 		return option == 'n' || option == 'a';
 	case TASK_VERIFY:
@@ -87,6 +87,9 @@ static int parse_option(int option, struct options *options, struct error *err)
 		return parse_limit(optarg, NUMBER_MAX, &request->limits.ratio, err);
 	case 't':
 		options->to = optarg;
+		return 0;
+	case 'y':
+		options->sync = true;
 		return 0;
 	case 'a':
 		options->as = optarg;
@@ -132,6 +135,7 @@ int options_parse(int argc, char *argv[], struct options *options, struct error 
 		{ "max-ratio", required_argument, NULL, 'r' },
 		{ "require-manifest", required_argument, NULL, 'm' },
 		{ "to", required_argument, NULL, 't' },
+		{ "sync", no_argument, NULL, 'y' },
 		{ "as", required_argument, NULL, 'a' },
 		{ NULL, 0, NULL, 0 },
 	};

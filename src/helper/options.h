@@ -23,7 +23,8 @@ struct options {
 	enum task task;
 	struct unpack_request request; /* texts are argv's, as are those below */
 	const char *to;                /* of TASK_ACTIVATE, with the request's name */
-	const char *as;                /* of TASK_RETIRE, likewise */
+	bool sync;                     /* likewise */
+	const char *as;                /* of TASK_RETIRE, with the request's name */
 };
 
 int options_parse(int argc, char *argv[], struct options *options, struct error *err);

@@ -162,8 +162,7 @@ static int write_record(int fd, const char *text, size_t len, struct error *err)
 }
 
 /* All that leads to it lasts before anything refers to it. */
-static int seal(int plugin_fd, const char *version, const char *record, size_t len,
-		struct error *err)
+static int seal(int plugin_fd, const struct versions_switch *change, struct error *err)
 {
 	AUTO(fd_close) int versions = -1;
 	AUTO(fd_close) int fd = -1;
@@ -172,16 +171,19 @@ static int seal(int plugin_fd, const char *version, const char *record, size_t l
 
 	r = open_directory(plugin_fd, VERSIONS, &versions, err);
 	if (r == 0)
-		r = open_directory(versions, version, &fd, err);
+		r = open_directory(versions, change->to, &fd, err);
 	if (r < 0)
 		return r;
 
 	if (fstatat(fd, TREE_DIR, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
-		return fail(err, ENOENT, "find the files of", version);
+		return fail(err, ENOENT, "find the files of", change->to);
 
-	r = write_record(fd, record, len, err);
+	if (change->sync && syncfs(fd) < 0)
+		return fail(err, errno, "sync", change->to);
+
+	r = write_record(fd, change->record, change->len, err);
 	if (r == 0)
-		r = sync_directory(fd, version, err);
+		r = sync_directory(fd, change->to, err);
 	if (r == 0)
 		r = sync_directory(versions, VERSIONS, err);
 	return r;
@@ -206,29 +208,28 @@ static int point_to(int plugin_fd, const char *version, struct error *err)
 	return sync_directory(plugin_fd, CURRENT, err);
 }
 
-int versions_activate(int dirfd, const char *name, const char *version, const char *record,
-		      size_t len, struct error *err)
+int versions_activate(int dirfd, const struct versions_switch *change, struct error *err)
 {
 	AUTO(fd_close) int lock = -1;
 	AUTO(fd_close) int fd = -1;
 	int r;
 
-	r = check_names(name, version, err);
-	if (r == 0 && !is_record(record, len))
+	r = check_names(change->name, change->to, err);
+	if (r == 0 && !is_record(change->record, change->len))
 		r = error_set(err, ERROR_INTERNAL, EBADMSG, "that is no record of a plugin");
 	if (r == 0)
 		r = lock_directory(dirfd, &lock, err);
 	if (r == 0)
-		r = open_directory(dirfd, name, &fd, err);
+		r = open_directory(dirfd, change->name, &fd, err);
 	if (r == 0)
-		r = seal(fd, version, record, len, err);
+		r = seal(fd, change, err);
 	/* Of a plugin that is new, its own name has to last, too. */
 	if (r == 0)
-		r = sync_directory(fd, name, err);
+		r = sync_directory(fd, change->name, err);
 	if (r == 0)
 		r = sync_directory(lock, "the directory of the plugins", err);
 	if (r == 0)
-		r = point_to(fd, version, err);
+		r = point_to(fd, change->to, err);
 	return r;
 }
 

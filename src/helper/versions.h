@@ -13,18 +13,25 @@
  * killed daemon and one of the daemon after that do not meet.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
 
 #define VERSIONS_RECORD_MAX ((size_t)24 << 10) /* two of them fit into a line of what is said */
 
+struct versions_switch {
+	const char *name, *to; /* the plugin, and its version */
+	const char *record;    /* of that version, len bytes */
+	size_t len;
+	bool sync; /* others have written to it since it was unpacked */
+};
+
 /*
  * Writes the record of a version, then makes it the current one. When this
  * fails, the one before is current, unless only the last sync has failed.
  */
-int versions_activate(int dirfd, const char *name, const char *version, const char *record,
-		      size_t len, struct error *err);
+int versions_activate(int dirfd, const struct versions_switch *change, struct error *err);
 
 /* Takes a plugin away, whole; what it was is called `as` then. */
 int versions_retire(int dirfd, const char *name, const char *as, struct error *err);

@@ -76,7 +76,8 @@ static int open_dir(const char *path)
 static int activate(const char *version, const char *record)
 {
 	int fd = open_dir("w/plugins");
-	int r = versions_activate(fd, "demo", version, record, strlen(record), NULL);
+	struct versions_switch change = { "demo", version, record, strlen(record), false };
+	int r = versions_activate(fd, &change, NULL);
 
 	(void)close(fd);
 	return r;

@@ -51,6 +51,7 @@ static void install_end(struct plugin_install *install, const struct error *err)
 
 	plugins_download_stop(&install->download);
 	plugin_helper_stop(&install->helper);
+	setup_stop(&install->setup);
 	if (!err)
 		install->switched = true;
 	else if (install->activating)
@@ -161,6 +162,68 @@ static int check_done(const struct plugin_install *install, const struct json_ob
 	return 0;
 }
 
+/* Unless it is needed, a plugin is there all the same. */
+static void install_was_not_set_up(struct plugin_install *install, const char *why)
+{
+	struct error err = { 0 };
+
+	install->record.setup.ok = false;
+	install->setup_why = strdup(why);
+	if (!install->need_setup) {
+		install_activate(install);
+		return;
+	}
+
+	(void)error_set(&err, ERROR_PLATFORM, 0, "plugin %s was not installed: %s", install->name,
+			why);
+	install_end(install, &err);
+}
+
+static void setup_on_end(struct setup *setup, const struct setup_result *result)
+{
+	struct plugin_install *install = container_of(setup, struct plugin_install, setup);
+	struct plugin_setup *outcome = &install->record.setup;
+
+	/* One that could not be confined never ran. */
+	outcome->ran = result->exit >= 0;
+	outcome->ok = result->ok;
+	outcome->exit = result->exit;
+	install->setup_log = result->log[0] ? strdup(result->log) : NULL;
+	if (result->ok)
+		install_activate(install);
+	else
+		install_was_not_set_up(install, result->why);
+}
+
+static int start_setup(struct plugin_install *install, struct error *err)
+{
+	AUTO(fd_close) int tree = -1;
+	struct setup_ask ask = {
+		.name = install->name,
+		.work = install->version_fd,
+		.timeout_ms = install->member->context->plugins.setup_timeout_ms,
+	};
+	int r;
+
+	r = plugin_place_tree(install->version_fd, install->name, &tree, err);
+	if (r < 0)
+		return r;
+
+	ask.tree = tree;
+	setup_init(&install->setup, setup_on_end);
+	return setup_start(&install->setup, install->pool->reaper, &ask, err);
+}
+
+static void install_set_up(struct plugin_install *install)
+{
+	struct error err = { 0 };
+
+	if (start_setup(install, &err) < 0)
+		install_was_not_set_up(install, err.text);
+	else
+		set_phase(install, PLUGIN_SETUP);
+}
+
 static void unpack_on_end(struct plugin_helper *helper, struct json_object *done,
 			  const struct error *err)
 {
@@ -182,7 +245,10 @@ static void unpack_on_end(struct plugin_helper *helper, struct json_object *done
 		return;
 	}
 
-	install_activate(install);
+	if (install->run_setup && install->record.setup.has)
+		install_set_up(install);
+	else
+		install_activate(install);
 }
 
 /* --- the switch --- */
@@ -197,8 +263,15 @@ static int activate(struct plugin_install *install, struct error *err)
 {
 	static const struct plugin_helper_events events = { .on_end = activate_on_end };
 	AUTO(buffer_fini) struct buffer text = BUFFER_INIT(PLUGIN_RECORD_MAX);
-	const char *args[] = { "activate",          "--name", install->name, "--to",
-			       install->record.dir, NULL };
+	const char *args[] = {
+		"activate",
+		"--name",
+		install->name,
+		"--to",
+		install->record.dir,
+		install->record.setup.ran ? "--sync" : NULL,
+		NULL,
+	};
 	struct plugin_helper_ask ask = {
 		.what = "switch to the new version of the plugin",
 		.args = args,
@@ -408,6 +481,8 @@ static int fill(struct plugin_install *install, const struct plugin_install_ask 
 	(void)snprintf(install->name, sizeof(install->name), "%s", ask->name);
 	(void)snprintf(install->digest, sizeof(install->digest), "%s", ask->digest);
 	(void)snprintf(record->before, sizeof(record->before), "%s", ask->before);
+	install->run_setup = ask->run_setup;
+	install->need_setup = ask->need_setup;
 	install->source = ask->source ? strdup(ask->source) : NULL;
 	if (ask->source && !install->source)
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory to install plugin %s",
@@ -448,11 +523,14 @@ void plugin_install_free(struct plugin_install *install)
 
 	plugins_download_stop(&install->download);
 	plugin_helper_stop(&install->helper);
+	setup_stop(&install->setup);
 	/* Who was about to switch may still do it, for all that it was killed. */
 	install->unsure |= install->activating;
 	drop_version(install);
 	plugin_record_fini(&install->record);
 	buffer_fini(&install->warnings);
+	free(install->setup_log);
+	free(install->setup_why);
 	free(install->source);
 	free(install);
 }

@@ -6,9 +6,10 @@
  *
  * What comes from the platform goes through a pipe to the helper, which unpacks
  * it into a new version's directory and says what it was. Only when its name and
- * its digest are what they should be, and all of it is on disk, is the plugin
- * switched to the new version. Until that moment nothing has changed, and
- * stopping the installation leaves nothing behind.
+ * its digest are what they should be, and all of it is on disk, does its
+ * setup.sh run, if it may; and only then is the plugin switched to the new
+ * version. Until that moment nothing has changed, and stopping the installation
+ * leaves nothing behind.
  */
 
 #include <stdbool.h>
@@ -18,6 +19,7 @@
 #include "agent/plugin-helper.h"
 #include "agent/plugin-pool.h"
 #include "agent/plugin.h"
+#include "agent/setup.h"
 #include "base/buffer.h"
 #include "base/error.h"
 #include "platform/plugins.h"
@@ -43,6 +45,8 @@ struct plugin_install_ask {
 	const char *source; /* or NULL: the platform's own of that name */
 	const char *digest; /* of the tarball, or "": whatever comes */
 	const char *before; /* the version that is there now, or "" */
+	bool run_setup;     /* if there is one */
+	bool need_setup;    /* and if it fails, nothing is installed */
 };
 
 struct plugin_install {
@@ -54,6 +58,7 @@ struct plugin_install {
 	char name[PLUGIN_NAME_MAX + 1];
 	char digest[PLUGIN_DIGEST_LEN + 1];
 	char *source; /* or NULL */
+	bool run_setup, need_setup;
 
 	enum plugin_phase phase;
 	int64_t bytes, total; /* of the download; total -1: not known */
@@ -61,6 +66,8 @@ struct plugin_install {
 
 	struct plugin_record record; /* of what is installed, as far as it is known */
 	struct buffer warnings;      /* JSON strings with commas between them */
+	char *setup_log;             /* the path of what its setup.sh said, or NULL */
+	char *setup_why;             /* why that has failed, or NULL */
 
 	int version_fd;  /* owned; -1: none yet */
 	bool activating; /* at any moment it may be the new version that counts */
@@ -68,6 +75,7 @@ struct plugin_install {
 	bool unsure;     /* the switch has failed, and nobody can tell what counts now */
 	struct plugins_download download;
 	struct plugin_helper helper;
+	struct setup setup;
 };
 
 /* dirfd is borrowed as long as it lives. Begins when it is started. */

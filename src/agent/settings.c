@@ -163,10 +163,31 @@ const struct setting_table workspace_settings_table = {
 	ARRAY_LEN(workspace_settings),
 };
 
+static const char *const run_setups[] = {
+	[PLUGIN_SETUP_ASK] = "ask",
+	[PLUGIN_SETUP_ALWAYS] = "always",
+	[PLUGIN_SETUP_NEVER] = "never",
+	NULL,
+};
+_Static_assert(sizeof(enum plugin_run_setup) == sizeof(unsigned), "a choice is an unsigned");
+
 #undef AT
 #define AT(member) offsetof(struct plugin_settings, member)
 
 static const struct setting plugin_settings[] = {
+	{ .name = "run_setup",
+	  .offset = AT(run_setup),
+	  .type = SETTING_CHOICE,
+	  .choices = run_setups,
+	  .initial = "ask",
+	  .help = "whether to run a plugin's setup.sh: ask (if the request says so), always, never" },
+	{ .name = "setup_timeout",
+	  .offset = AT(setup_timeout_ms),
+	  .type = SETTING_DURATION,
+	  .min = 1 * SECONDS,
+	  .max = 1 * HOURS,
+	  .initial = "2min",
+	  .help = "how long a setup.sh may take" },
 	{ .name = "download_timeout",
 	  .offset = AT(download_timeout_ms),
 	  .type = SETTING_DURATION,

@@ -45,8 +45,17 @@ struct workspace_settings {
 	enum workspace_reaction on_delete;
 };
 
+/* Whether a plugin's setup.sh is run: code that the platform sent. */
+enum plugin_run_setup {
+	PLUGIN_SETUP_ASK, /* when whoever installs it says so */
+	PLUGIN_SETUP_ALWAYS,
+	PLUGIN_SETUP_NEVER, /* whoever says so */
+};
+
 /* What holds for the plugins of all workspaces. Nothing in it is owned. */
 struct plugin_settings {
+	enum plugin_run_setup run_setup;
+	int64_t setup_timeout_ms;    /* 2 min: what the platform's own installer gives it */
 	int64_t download_timeout_ms; /* 10 min: the platform itself may take five to fetch it */
 	uint64_t max_packed;         /* 100 MiB: more it does not pack */
 	uint64_t max_unpacked;       /* 512 MiB: five times as much */

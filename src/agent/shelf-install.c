@@ -100,9 +100,12 @@ static void log_installed(const struct shelf_task *task, const struct plugin *pl
 				  strlen(record->version));
 	log_event(LOG_NOTICE, task->shelf->member->settings->name, "plugin_installed",
 		  MESSAGE_PLUGIN_CHANGED,
-		  "plugin %s%s%s was installed, as %s asked: %lld files, sha256 %s", task->name,
+		  "plugin %s%s%s was installed, as %s asked: %lld files, sha256 %s%s", task->name,
 		  version[0] ? " " : "", version, task->by, (long long)record->files,
-		  record->digest);
+		  record->digest,
+		  record->setup.has && task->run_setup && !record->setup.ok
+			  ? "; its setup.sh has failed"
+			  : "");
 }
 
 static void install_on_end(struct plugin_install *install, const struct error *err)
@@ -161,6 +164,8 @@ static int install_begin(struct shelf_task *task, struct error *err)
 		.source = task->source,
 		.digest = task->digest ? task->digest : "",
 		.before = there ? there->current.dir : "",
+		.run_setup = task->run_setup,
+		.need_setup = task->need_setup,
 	};
 	int r;
 
@@ -228,6 +233,8 @@ int shelf_install(struct shelf *shelf, const struct shelf_ask *ask, struct waite
 	if (!task)
 		return -ENOMEM;
 
+	task->run_setup = ask->run_setup;
+	task->need_setup = ask->need_setup;
 	task->report = ask->report;
 	if (copy_text(&task->source, ask->source) < 0 ||
 	    copy_text(&task->digest, ask->digest) < 0) {

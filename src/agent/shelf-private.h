@@ -36,7 +36,7 @@ struct shelf_task {
 
 	/* An installation. */
 	char *source, *digest;
-	bool report;
+	bool run_setup, need_setup, report;
 	struct plugin_install *install;
 	int64_t begun_ms, told_ms;
 	enum plugin_phase told_phase;

@@ -47,7 +47,8 @@ struct shelf_ask {
 	const char *name, *source; /* source: or NULL */
 	const char *digest;        /* or "" */
 	const char *by;            /* who asks, for the log: "uid 1000 (pid 77)" */
-	bool report;               /* tell the platform */
+	bool run_setup, need_setup;
+	bool report; /* tell the platform */
 };
 
 /* What came of it; for waiters, while they are called. */

@@ -18,7 +18,9 @@ enum {
 	INSTALL_NAME,
 	INSTALL_SOURCE,
 	INSTALL_SHA256,
-	INSTALL_REPORT
+	INSTALL_RUN_SETUP,
+	INSTALL_REPORT,
+	INSTALL_REQUIRE_SETUP
 };
 enum {
 	PLUGIN_WORKSPACE,
@@ -46,6 +48,25 @@ static int read_name(const struct call *call, char dst[static PLUGIN_NAME_MAX + 
 }
 
 /* --- installing --- */
+
+/* One that was to run and could not has failed, too: then there is a reason. */
+static void write_setup(struct buffer *out, const struct plugin_install *install,
+			const struct plugin_setup *setup)
+{
+	writer_open(out, "setup", '{');
+	writer_bool(out, "ran", setup->ran);
+	if (setup->ran || install->setup_why)
+		writer_bool(out, "ok", setup->ok);
+	else
+		writer_text(out, "ok", NULL);
+	if (setup->ran)
+		writer_int(out, "exit", setup->exit);
+	else
+		writer_text(out, "exit", NULL);
+	writer_text(out, "why", install->setup_why);
+	writer_text(out, "log", install->setup_log);
+	writer_close(out, '}');
+}
 
 static void write_path(struct buffer *out, const struct shelf *shelf, const char *name)
 {
@@ -78,11 +99,33 @@ static int installed(struct call *call, const struct error *failed, struct error
 	writer_text(out, "source", record->source);
 	writer_int(out, "files", record->files);
 	writer_int(out, "bytes", record->bytes);
+	write_setup(out, outcome->install, &record->setup);
 	writer_open(out, "warnings", '[');
 	(void)buffer_append(out, buffer_at(&outcome->install->warnings),
 			    buffer_len(&outcome->install->warnings));
 	writer_close(out, ']');
 	writer_close(out, '}');
+	return 0;
+}
+
+/* What the request says, as far as the configuration lets it. */
+static int read_setup(const struct call *call, struct shelf_ask *ask, struct error *err)
+{
+	enum plugin_run_setup rule = call->workspace->context->plugins.run_setup;
+	const struct arg *run = &call->args[INSTALL_RUN_SETUP];
+	bool wants;
+
+	ask->need_setup = call->args[INSTALL_REQUIRE_SETUP].boolean;
+	wants = arg_given(run) ? run->boolean : ask->need_setup || rule == PLUGIN_SETUP_ALWAYS;
+	if (ask->need_setup && !wants)
+		return error_set(err, ERROR_INVALID_PARAMS, EINVAL,
+				 "run_setup is false and require_setup is true: choose");
+
+	if (wants && rule == PLUGIN_SETUP_NEVER)
+		return error_set(err, ERROR_FORBIDDEN, EPERM,
+				 "agentd.conf says run_setup = never: no setup.sh is run here");
+
+	ask->run_setup = wants;
 	return 0;
 }
 
@@ -101,6 +144,8 @@ static int read_ask(const struct call *call, struct shelf_ask *ask, char *name, 
 		r = call_text(call, INSTALL_SHA256, text, sizeof(text), err);
 	if (r == 0 && arg_given(&call->args[INSTALL_SHA256]))
 		r = plugin_check_digest(text, digest, err);
+	if (r == 0)
+		r = read_setup(call, ask, err);
 	if (r < 0)
 		return r;
 
@@ -329,7 +374,10 @@ const struct method methods_plugins[] = {
 		 { "source", FIELD_STRING,
 		   .help = "\"local://NAME\", \"github://OWNER/REPO#REF\"; the platform's own" },
 		 { "sha256", FIELD_STRING, .help = "what its tarball must have: 64 hex digits" },
-		 { "report", FIELD_BOOLEAN, .help = "tell the platform; true when left out" }),
+		 { "run_setup", FIELD_BOOLEAN, .help = "run its setup.sh, if it has one" },
+		 { "report", FIELD_BOOLEAN, .help = "tell the platform; true when left out" },
+		 { "require_setup", FIELD_BOOLEAN,
+		   .help = "install nothing when its setup.sh fails" }),
 	  FIELDS({ "name", FIELD_STRING, .help = "its name" },
 		 { "version", FIELD_STRING, FIELD_NULLABLE, .help = "what its plugin.yaml says" },
 		 { "path", FIELD_STRING, .help = "where its files are, now and after an upgrade" },
@@ -338,6 +386,8 @@ const struct method methods_plugins[] = {
 		 { "source", FIELD_STRING, FIELD_NULLABLE, .help = "where it came from" },
 		 { "files", FIELD_INTEGER, .help = "how many it has" },
 		 { "bytes", FIELD_INTEGER, .help = "of all of them" },
+		 { "setup", FIELD_OBJECT,
+		   .help = "ran, ok, exit, why, log: what came of its setup.sh" },
 		 { "warnings", FIELD_STRINGS, .help = "what was odd about it" }) },
 	{ "plugins.list", POLICY_READ, plugins_list, "list what is installed",
 	  FIELDS(FIELD_THE_WORKSPACE),

@@ -169,7 +169,8 @@ def test_names_that_are_no_names(daemon, scout, name):
 
 @pytest.mark.parametrize("params", [
     {"sha256": "abc"}, {"sha256": "g" * 64}, {"sha256": "a" * 65}, {"sha256": 7},
-    {"source": "x" * 600}, {"report": "yes"}, {}])
+    {"source": "x" * 600}, {"report": "yes"}, {"run_setup": "yes"},
+    {"run_setup": False, "require_setup": True}, {}])
 def test_params_that_are_wrong(daemon, scout, params):
     if params:
         params = {"name": "demo", **params}

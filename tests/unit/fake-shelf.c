@@ -50,8 +50,9 @@ char *shelf_path(const struct shelf *shelf, const char *name)
 int shelf_install(struct shelf *shelf, const struct shelf_ask *ask, struct waiter *waiter,
 		  struct error *err)
 {
-	(void)snprintf(fake.asked, sizeof(fake.asked), "install %s %s %s%s", ask->name,
+	(void)snprintf(fake.asked, sizeof(fake.asked), "install %s %s %s%s%s%s", ask->name,
 		       ask->source ? ask->source : "-", ask->digest[0] ? ask->digest : "-",
+		       ask->run_setup ? " setup" : "", ask->need_setup ? " needed" : "",
 		       ask->report ? " report" : "");
 	list_append(&fake.waiters, &waiter->node);
 	return 0;

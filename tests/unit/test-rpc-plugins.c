@@ -105,11 +105,37 @@ TEST(an_installation_is_asked_for_as_it_was_said)
 	check_asked("plugins.install", "[null,\"x\",\"local://x\"]",
 		    "install x local://x - report");
 
+	check_asked("plugins.install", "{\"name\":\"x\",\"run_setup\":true}",
+		    "install x - - setup report");
+	check_asked("plugins.install", "{\"name\":\"x\",\"require_setup\":true}",
+		    "install x - - setup needed report");
+
 	check_refused("plugins.install", "{}", "name is missing");
 	check_refused("plugins.install", "{\"name\":\"\"}", "is no name for a plugin");
 	check_refused("plugins.install", "{\"name\":\"../x\"}", "\\\"../x\\\" is no name");
 	check_refused("plugins.install", "{\"name\":\"x\",\"sha256\":\"12\"}", "64 hex digits");
 	check_refused("plugins.install", "{\"name\":\"x\",\"sha256\":\"\"}", "64 hex digits");
+	end();
+}
+
+TEST(the_configuration_decides_whether_a_setup_is_run)
+{
+	enum plugin_run_setup *rule = &fake.agent.context.plugins.run_setup;
+
+	begin();
+	*rule = PLUGIN_SETUP_ALWAYS;
+	check_asked("plugins.install", "{\"name\":\"x\"}", "install x - - setup report");
+	check_asked("plugins.install", "{\"name\":\"x\",\"run_setup\":false}",
+		    "install x - - report");
+	check_refused("plugins.install",
+		      "{\"name\":\"x\",\"run_setup\":false,\"require_setup\":true}", "choose");
+
+	*rule = PLUGIN_SETUP_NEVER;
+	check_asked("plugins.install", "{\"name\":\"x\"}", "install x - - report");
+	check_has(ask("plugins.install", "{\"name\":\"x\",\"run_setup\":true}"),
+		  "\"kind\":\"forbidden\"");
+	check_has(ask("plugins.install", "{\"name\":\"x\",\"require_setup\":true}"),
+		  "\"kind\":\"forbidden\"");
 	end();
 }
 
@@ -138,7 +164,10 @@ TEST(the_answer_to_an_installation_says_what_there_is_now)
 	waiters_call(&fake.waiters, NULL);
 	check_has(client_hear(&client),
 		  "\"result\":{\"name\":\"x\",\"version\":\"2.0\","
-		  "\"path\":\"/state/x/current/tree\",\"digest\":\"" DIGEST "\"");
+		  "\"path\":\"/state/x/current/tree\",\"digest\":\"" DIGEST
+		  "\",\"manifest\":\"\",\"source\":null,\"files\":3,\"bytes\":70,"
+		  "\"setup\":{\"ran\":false,\"ok\":null,\"exit\":null,\"why\":null,\"log\":null},"
+		  "\"warnings\":[\"link left out: a\"]}}");
 	buffer_fini(&install.warnings);
 
 	CHECK(!ask("plugins.install", "{\"name\":\"x\"}"));

@@ -60,7 +60,8 @@ class Daemon:
         self.env = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LC_ALL": "C.UTF-8",
                     "ASAN_OPTIONS": "detect_leaks=1:exitcode=99:handle_abort=1",
                     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
-                    "MOLECULE_UNPACK": str(build_dir() / "src" / "helper" / "molecule-unpack")}
+                    "MOLECULE_UNPACK": str(build_dir() / "src" / "helper" / "molecule-unpack"),
+                    "MOLECULE_SETUP": str(build_dir() / "src" / "helper" / "molecule-setup")}
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS"):
             if name in os.environ:
                 self.env[name] = os.environ[name]

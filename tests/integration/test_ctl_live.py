@@ -3,11 +3,14 @@
 
 import json
 import os
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from ctlfixtures import Ctl, line_of
+from fakedaemon import PATIENCE
 from wire import wait_answer
 
 
@@ -204,3 +207,30 @@ def test_finds_the_daemon_of_its_user(daemon, ctl):
     finally:
         process.terminate()
         assert process.wait(20) == 0
+
+
+@pytest.mark.dev_platform
+def test_installs_a_plugin_goes_back_and_removes_it(platform, daemon, ctl, joined):
+    platform.publish("demo", {"rules/one.md": "be kind"}, version="1")
+    child = ctl.start("plugin", "install", "demo")
+    out, said = child.communicate(timeout=PATIENCE)
+    assert child.returncode == 0 and out.startswith("demo 1: installed, 2 files, ")
+    # It may be too quick for each phase to be seen.
+    assert all(line.startswith("demo: ") for line in said.splitlines()), said
+    path = Path(re.search("path: (.*)", out)[1])
+    assert (path / "rules/one.md").read_text() == "be kind"
+    assert ctl("plugin", "verify", "demo") == "demo: as installed\n"
+
+    platform.publish("demo", {"rules/one.md": "be quick"}, version="2")
+    ctl("plugin", "install", "demo", "--quiet")
+    assert (path / "rules/one.md").read_text() == "be quick"
+    assert re.search(r"demo +2 +.* 1 +local://demo", ctl("plugin", "list"))
+    (path / "rules/one.md").write_text("be loud")
+    assert re.search(r"demo +changed +rules/one.md", ctl("plugin", "verify", status=65))
+
+    assert ctl("plugin", "rollback", "demo").startswith("demo 1: is back\n")
+    assert (path / "rules/one.md").read_text() == "be kind"
+    ctl("plugin", "install", "demo", "--sha256", "0" * 64, "-q", status=65, said="SHA-256")
+    assert ctl("plugin", "remove", "demo") == "demo: removed\n"
+    assert not path.exists()
+    ctl("plugin", "remove", "demo", status=66, said="demo")

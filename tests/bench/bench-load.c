@@ -3,12 +3,12 @@
  * Clients that ask, wait for the answer, and ask again, of whatever listens on
  * a Unix socket and ends its answers with newlines.
  *
- *     bench-load [-c CLIENTS] [-p PIPELINE] [-t MS] [-n NEWLINES] SOCKET FILE
+ *     bench-load [-c CLIENTS] [-p PIPELINE] [-t MS] [-n NEWLINES] SOCKET FILE...
  *
- * FILE is one request, byte for byte. Prints one JSON object: answers a second,
- * the CPU time of the server for each, and how long one client waits for one.
- * A single client blocks in recv(), as a program that needs a secret does; more
- * of them share an epoll.
+ * FILE is one request, byte for byte; of several each client has one, in turn. Prints one JSON
+ * object: answers a second, the CPU time of the server for each, and how long one client waits for
+ * one. A single client blocks in recv(), as a program that needs a secret does; more of them share
+ * an epoll.
  */
 
 #include <errno.h>
@@ -28,11 +28,18 @@
 #define CLIENTS_MAX 4096
 #define PIPELINE_MAX 1024
 #define REQUEST_MAX 4096
+#define FILES_MAX 64
 #define SAMPLES_MAX (4u << 20) /* more than ten seconds of the fastest */
 #define CHUNK 262144
 
+struct request {
+	char copies[REQUEST_MAX * 16]; /* as many as go into one send() */
+	size_t len, n_copies;
+};
+
 struct client {
 	int fd;
+	const struct request *request;
 	unsigned newlines; /* of the answer that is being read */
 	int64_t asked_ns;
 };
@@ -41,8 +48,7 @@ static struct {
 	int64_t n_clients, pipeline, newlines;
 	int64_t ms;
 	const char *path;
-	char requests[REQUEST_MAX * 16]; /* as many as go into one send() */
-	size_t request_len, n_copies;
+	struct request requests[FILES_MAX];
 	struct client clients[CLIENTS_MAX];
 	uint32_t *samples;
 	size_t n_samples;
@@ -76,26 +82,28 @@ static int dial(void)
 	return fd;
 }
 
-static void read_request(const char *path)
+static void read_request(struct request *request, const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, load.requests, REQUEST_MAX);
+	ssize_t n = fd < 0 ? -1 : read(fd, request->copies, REQUEST_MAX);
 
 	if (n <= 0)
 		die(path);
 	(void)close(fd);
-	load.request_len = (size_t)n;
-	load.n_copies = MIN((size_t)load.pipeline, sizeof(load.requests) / load.request_len);
-	for (size_t i = 1; i < load.n_copies; i++)
-		memcpy(load.requests + i * load.request_len, load.requests, load.request_len);
+	request->len = (size_t)n;
+	request->n_copies = MIN((size_t)load.pipeline, sizeof(request->copies) / request->len);
+	for (size_t i = 1; i < request->n_copies; i++)
+		memcpy(request->copies + i * request->len, request->copies, request->len);
 }
 
 static void ask(struct client *client, size_t n)
 {
-	while (n) {
-		size_t now = MIN(n, load.n_copies), len = now * load.request_len;
+	const struct request *request = client->request;
 
-		if (send(client->fd, load.requests, len, MSG_NOSIGNAL) != (ssize_t)len)
+	while (n) {
+		size_t now = MIN(n, request->n_copies), len = now * request->len;
+
+		if (send(client->fd, request->copies, len, MSG_NOSIGNAL) != (ssize_t)len)
 			die("send");
 		n -= now;
 	}
@@ -227,27 +235,32 @@ static int read_options(int argc, char *argv[])
 		if (!good)
 			return -1;
 	}
-	return argc - optind == 2 ? 0 : -1;
+	return argc - optind >= 2 && argc - optind <= 1 + FILES_MAX ? 0 : -1;
 }
 
 int main(int argc, char *argv[])
 {
 	int64_t begin_ns, end_ns, cpu_ns;
 	clockid_t cpu;
+	int n_files;
 
 	if (read_options(argc, argv) < 0) {
 		(void)fprintf(stderr, "usage: bench-load [-c CLIENTS] [-p PIPELINE] [-t MS] "
-				      "[-n NEWLINES] SOCKET FILE\n");
+				      "[-n NEWLINES] SOCKET FILE...\n");
 		return 64;
 	}
 	load.path = argv[optind];
-	read_request(argv[optind + 1]);
+	n_files = argc - optind - 1;
+	for (int i = 0; i < n_files; i++)
+		read_request(&load.requests[i], argv[optind + 1 + i]);
 	load.samples = calloc(SAMPLES_MAX, sizeof(*load.samples));
 	if (!load.samples)
 		die("calloc");
 
-	for (int64_t i = 0; i < load.n_clients; i++)
+	for (int64_t i = 0; i < load.n_clients; i++) {
 		load.clients[i].fd = dial();
+		load.clients[i].request = &load.requests[i % n_files];
+	}
 	cpu = server_clock();
 	begin_ns = clock_ns(CLOCK_MONOTONIC);
 	cpu_ns = clock_ns(cpu);

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,9 @@ http {{
         }}
         location ~ ^/workspaces/[^/]+/secrets/values$ {{ alias {dir}/secrets.json; }}
         location ~ ^/registry/[^/]+/peers$ {{ alias {dir}/peers.json; }}
+        location ~ ^/workspaces/[^/]+/delegate$ {{
+            return 200 '{{"delegation_id":"$request_id","status":"completed","idempotent_hit":true}}';
+        }}
         location ~ ^/workspaces/[^/]+/activity$ {{ return 200 '[]'; }}
         location = /a2a {{ return 200 '{answer}'; }}
         location / {{ return 404 '{{"error":"not here"}}'; }}
@@ -217,27 +220,29 @@ class Stage:
         wait_until(lambda: connects(socket.AF_INET, ("127.0.0.1", port)), "nginx")
         return url
 
-    def configure(self, url: str) -> Path:
+    def configure(self, url: str, names: Sequence[str] = ("bench",)) -> Path:
         (self.dir / "workspaces.d").mkdir(exist_ok=True)
         self.file("token", "token-of-the-bench").chmod(0o600)
-        self.file("workspaces.d/bench.conf", f"[workspace]\nworkspace_id = {WORKSPACE_ID}\n"
-                                             f"token_file = {self.dir}/token\n")
+        for i, name in enumerate(names):
+            self.file(f"workspaces.d/{name}.conf", f"[workspace]\nworkspace_id = {WORKSPACE_ID[:-4]}{i + 1:04x}\n"
+                                                   f"token_file = {self.dir}/token\n")
         return self.file("agentd.conf",
                          f"[daemon]\nlog_level = warning\nstate_dir = {self.dir}/state\n"
                          f"socket = {self.dir}/agentd.sock\nsocket_group = {shipped.SOCKET_GROUP}\n"
                          f"[defaults]\nplatform_url = {url}\npeer_networks = 127.0.0.0/8\n")
 
-    def daemon(self, platform_cpu: int = THERE) -> Daemon:
-        """Ours, online, with everything fetched."""
+    def daemon(self, platform_cpu: int = THERE, names: Sequence[str] = ("bench",)) -> Daemon:
+        """Ours, with these workspaces; online, with everything fetched."""
         url = self.platform(platform_cpu)
-        config = self.configure(url)
+        config = self.configure(url, names)
         process = self.start(self.ours("molecule-agentd"), "--config", config, cpu=HERE, env=shipped.environment())
         path = self.dir / "agentd.sock"
         wait_until(lambda: connects(socket.AF_UNIX, str(path)), "the daemon's socket")
         daemon = Daemon(process.pid, path, url)
-        wait_until(lambda: daemon.call("workspace.status")["state"] == "online", "online")
-        assert len(daemon.call("secrets.get")["values"]) == len(SECRETS)
-        assert len(daemon.call("peers.list")["peers"]) == 50
+        for name in names:
+            wait_until(lambda: daemon.call("workspace.status", workspace=name)["state"] == "online", "online")
+            assert len(daemon.call("secrets.get", workspace=name)["values"]) == len(SECRETS)
+            assert len(daemon.call("peers.list", workspace=name)["peers"]) == 50
         return daemon
 
     def redis(self) -> Path:
@@ -285,16 +290,16 @@ class Stage:
 
     # ---- clients ----
 
-    def load(self, path: Path, what: Path, *, clients: int = 1, pipeline: int = 1, seconds: float,
+    def load(self, path: Path, *what: Path, clients: int = 1, pipeline: int = 1, seconds: float,
              newlines: int = 1, cpu: int = HERE) -> dict[str, float]:
-        loader = self.start_load(path, what, clients=clients, pipeline=pipeline, seconds=seconds,
+        loader = self.start_load(path, *what, clients=clients, pipeline=pipeline, seconds=seconds,
                                  newlines=newlines, cpu=cpu)
         return outcome(loader, f"the load on {path.name}", seconds)
 
-    def start_load(self, path: Path, what: Path, *, clients: int = 1, pipeline: int = 1,
+    def start_load(self, path: Path, *what: Path, clients: int = 1, pipeline: int = 1,
                    seconds: float, newlines: int = 1, cpu: int = HERE) -> subprocess.Popen[bytes]:
         return self.start(self.ours("bench-load"), "-c", str(clients), "-p", str(pipeline), "-t",
-                          str(int(seconds * 1000)), "-n", str(newlines), path, what, cpu=cpu,
+                          str(int(seconds * 1000)), "-n", str(newlines), path, *what, cpu=cpu,
                           stdout=subprocess.PIPE)
 
 

@@ -198,6 +198,7 @@ STORIES = {
     "peers.discover": Story(lambda scene: {"workspace": "scout", "peer": scene.peer.id,
                                            "refresh": True}),
     "peers.invalidate": Story(lambda scene: {"workspace": "scout", "peer": scene.peer.id}),
+    "a2a.send": Story(lambda scene: {"workspace": "scout", "to": scene.peer.id, "text": "ping"}),
     "delegation.create": Story(delegates, check=lambda scene: scene.call("delegation.list")),
     "delegation.get": Story(of_delegation()),
     "delegation.list": Story(of_scout(limit=5)),

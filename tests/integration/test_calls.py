@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Calling a peer: by which way, how often, and what is told of it."""
 
-import json
+import time
 import uuid
 
 import pytest
@@ -280,6 +280,22 @@ def test_time_that_runs_out_before_anything_was_sent(daemon, scout, bob):
     assert bob.requests == []
 
 
+def test_both_ways_together_end_in_time(daemon, scout, bob):
+    """Two seconds for somebody who does not let us in; the rest is for the platform."""
+    gate = Gate()
+    bob.does(held(gate, echo))
+    with Deaf() as deaf:
+        register(bob.workspace, deaf.url.replace("127.0.0.1", "localhost"))
+        daemon.call("peers.list", refresh=True)
+        bob.register()
+        began = time.monotonic()
+        complaint = refused(daemon, timeout_ms=3500)
+        assert time.monotonic() - began > 3.4
+    assert complaint.kind == "unknown_outcome"
+    assert routes(bob) == ["proxy"]
+    gate.open()
+
+
 # ---- later ----
 
 def test_a_busy_peer_gets_it_later(daemon, scout, bob):
@@ -325,8 +341,7 @@ def test_a_call_that_is_cancelled(daemon, scout, bob):
     bob.does(held(gate, echo))
     number = daemon.client.send("a2a.send", to="bob", text="ping")
     bob.peer.wait(1)
-    daemon.client.write(json.dumps({"jsonrpc": "2.0", "method": "rpc.cancel",
-                                    "params": {"id": number}}) + "\n")
+    daemon.client.notify("rpc.cancel", id=number)
     with pytest.raises(RpcError) as caught:
         daemon.client.answer(number)
     assert caught.value.kind == "cancelled"

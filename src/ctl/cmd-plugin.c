@@ -60,19 +60,23 @@ static void put_line(struct ctl *ctl, const char *label, struct json_text plugin
 	(void)buffer_append_char(&ctl->out, '\n');
 }
 
+/* A plugin is installed even if its setup.sh has failed: that must not be overlooked. */
+static void say_setup(struct json_text setup)
+{
+	AUTO(buffer_fini) struct buffer why = BUFFER_INIT(ERROR_TEXT_MAX);
+
+	show_member(&why, setup, "why");
+	if (buffer_len(&why) && buffer_append_char(&why, '\0') == 0)
+		say("warning: %s", buffer_at(&why));
+}
+
 static void put_setup(struct ctl *ctl, struct json_text setup)
 {
-	int64_t status = 0;
-
 	if (!json_text_is_true(json_text_member(setup, "ran")))
 		return;
 
-	(void)json_text_int64(json_text_member(setup, "exit"), &status);
-	if (status)
-		(void)buffer_printf(&ctl->out, "%9s: exited with %lld; see ", "setup.sh",
-				    (long long)status);
-	else
-		(void)buffer_printf(&ctl->out, "%9s: ran; it said ", "setup.sh");
+	(void)buffer_printf(&ctl->out, "%9s: %s; what it said: ", "setup.sh",
+			    json_text_is_true(json_text_member(setup, "ok")) ? "done" : "failed");
 	show_member(&ctl->out, setup, "log");
 	(void)buffer_append_char(&ctl->out, '\n');
 }
@@ -108,6 +112,10 @@ static int install(struct ctl *ctl, struct answer *answer)
 	params_string(&params, "sha256", args_get(&ctl->args, "sha256"));
 	if (args_has(&ctl->args, "run-setup"))
 		params_true(&params, "run_setup");
+	if (args_has(&ctl->args, "require-setup"))
+		params_true(&params, "require_setup");
+	if (args_has(&ctl->args, "no-setup"))
+		params_json(&params, "run_setup", "false");
 	if (args_has(&ctl->args, "no-report"))
 		params_json(&params, "report", "false");
 	ctl_allow(ctl, INSTALL_MS);
@@ -120,6 +128,10 @@ int cmd_plugin_install(struct ctl *ctl)
 	struct progress progress = { .fd = -1 };
 	int status;
 
+	if (args_has(&ctl->args, "no-setup") &&
+	    (args_has(&ctl->args, "run-setup") || args_has(&ctl->args, "require-setup")))
+		return say_usage("plugin install", "--no-setup goes with no other of its kind");
+
 	if (!args_has(&ctl->args, "quiet"))
 		progress_start(&progress, ctl, ctl->args.words[0]);
 	status = install(ctl, &answer);
@@ -128,6 +140,7 @@ int cmd_plugin_install(struct ctl *ctl)
 		return status;
 
 	put_warnings(answer.result);
+	say_setup(json_text_member(answer.result, "setup"));
 	if (ctl->json)
 		ctl_put_json(ctl, &answer);
 	else

@@ -55,6 +55,8 @@ static const struct option_spec install_options[] = {
 	  "local://NAME or github://OWNER/REPO#REF; else the platform's own" },
 	{ "sha256", 0, "DIGEST", "what the plugin's tarball must have" },
 	{ "run-setup", 0, NULL, "run its setup.sh, if there is one" },
+	{ "require-setup", 0, NULL, "the same, and install nothing when that fails" },
+	{ "no-setup", 0, NULL, "do not run it, whatever the configuration says" },
 	{ "no-report", 0, NULL, "do not tell the platform" },
 	{ "quiet", 'q', NULL, "do not show how far it is" },
 	{ NULL },

@@ -234,3 +234,13 @@ def test_installs_a_plugin_goes_back_and_removes_it(platform, daemon, ctl, joine
     assert ctl("plugin", "remove", "demo") == "demo: removed\n"
     assert not path.exists()
     ctl("plugin", "remove", "demo", status=66, said="demo")
+
+
+@pytest.mark.dev_platform
+def test_a_setup_that_fails_is_not_overlooked(platform, daemon, ctl, joined):
+    platform.publish("demo", {"setup.sh": "echo no network; exit 3\n"})
+    out = ctl("plugin", "install", "demo", "--run-setup", "-q",
+              said="warning: setup.sh ended with status 3; it said last: no network")
+    log = Path(re.search("setup.sh: failed; what it said: (.*)", out)[1])
+    assert log.read_text() == "no network\n"
+    ctl("plugin", "install", "demo", "--require-setup", "-q", status=76, said="no network")

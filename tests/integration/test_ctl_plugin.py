@@ -90,15 +90,26 @@ def test_options_become_parameters(fake, run):
     assert fake.params_of("events.subscribe") == []
 
 
+def test_setup_can_be_required_and_forbidden(fake, run):
+    installs(fake)
+    run("plugin", "install", "pdf-tools", "--require-setup", "-q")
+    run("plugin", "install", "pdf-tools", "--no-setup", "-q")
+    assert fake.params_of("plugins.install") == [
+        {"name": "pdf-tools", "require_setup": True}, {"name": "pdf-tools", "run_setup": False}]
+    run("plugin", "install", "pdf-tools", "--no-setup", "--run-setup", status=64, said="--no-setup")
+
+
 def test_what_setup_sh_did_is_told(fake, run):
-    setup = {"ran": True, "exit": 3, "log": "/var/lib/molecule/x/setup.log"}
+    setup = {"ran": True, "ok": False, "exit": 3, "log": "/var/lib/molecule/x/setup.log",
+             "why": "setup.sh ended with status 3; it said last: no network"}
     installs(fake, {**INSTALLED, "setup": setup})
+    assert run("plugin", "install", "pdf-tools", said="warning: setup.sh ended with status 3;"
+               ).endswith(" setup.sh: failed; what it said: /var/lib/molecule/x/setup.log\n")
+    installs(fake, {**INSTALLED, "setup": {**setup, "ok": True, "exit": 0, "why": None}})
     assert run("plugin", "install", "pdf-tools").endswith(
-        " setup.sh: exited with 3; see /var/lib/molecule/x/setup.log\n")
-    installs(fake, {**INSTALLED, "setup": {**setup, "exit": 0}})
-    assert run("plugin", "install", "pdf-tools").endswith(
-        " setup.sh: ran; it said /var/lib/molecule/x/setup.log\n")
-    installs(fake, {**INSTALLED, "setup": {"ran": False, "exit": None, "log": None}})
+        " setup.sh: done; what it said: /var/lib/molecule/x/setup.log\n")
+    installs(fake, {**INSTALLED, "setup": {"ran": False, "ok": None, "exit": None, "log": None,
+                                           "why": None}})
     assert "setup.sh" not in run("plugin", "install", "pdf-tools")
 
 

@@ -9,7 +9,6 @@
 #include "io/reaper.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/pidfd.h>
@@ -262,7 +261,6 @@ void reaper_born(struct reaper_child *child, pid_t pid, reaper_fn on_end, void *
 		return;
 	}
 
-	(void)fcntl(child->pidfd, F_SETFD, FD_CLOEXEC);
 	ev_io_init(&child->io, child_on_end, child->pidfd, EV_READ);
 	ev_io_start(reaper->loop->ev, &child->io);
 }

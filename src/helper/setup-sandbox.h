@@ -5,7 +5,8 @@
  * What a plugin's setup.sh may do. It is any program whatever, and it installs
  * packages: so it may run programs and use the network, and read what a system
  * has for everybody. It may write in the plugin and in a directory for temporary
- * files, and nowhere else; it gains no rights by programs that would give some.
+ * files, and nowhere else; it gains no rights by programs that would give some,
+ * and makes none that would give others ours.
  *
  * Where it is confined by Landlock it does not see the daemon's state and
  * configuration, nor any home directory, nor other processes' memory and

@@ -136,6 +136,8 @@ static int become_script(const struct setup *setup, int said, pid_t keeper, stru
 	};
 
 	(void)setsid();
+	/* What it makes is for the agents of other users, too, as is the plugin. */
+	(void)umask(022);
 	setup_keeper_release_child();
 	/* It is not to run without its keeper, who may have been killed just now. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != keeper)

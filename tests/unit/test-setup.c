@@ -323,6 +323,33 @@ TEST(it_gains_no_privileges)
 			 "NoNewPrivs:\t1\nSeccomp:\t2\n");
 }
 
+TEST(it_makes_no_program_that_runs_with_our_rights)
+{
+	const char *said = run("umask 0; cp /bin/true a && chmod u+s a && echo user\n"
+			       "chmod g+s a && echo group\n"
+			       "exec /usr/bin/python3 -c '\n"
+			       "import os\n"
+			       "for mode in 0o4755, 0o2755:\n"
+			       "  try: os.open(\"b\", os.O_CREAT | os.O_RDWR, mode); print(mode)\n"
+			       "  except PermissionError: pass' 2>&1\n");
+
+	CHECK(!strstr(said, "user\n") && !strstr(said, "group\n"));
+	CHECK(got.ok && !strstr(said, "0o"));
+	CHECK(!exists("work/tree/b"));
+}
+
+TEST(what_it_makes_can_be_read_by_others)
+{
+	struct stat st;
+
+	(void)umask(0077);
+	(void)run("echo x >made; mkdir folder\n");
+	CHECK(stat("work/tree/made", &st) == 0);
+	CHECK_INT(st.st_mode & 07777, 0644);
+	CHECK(stat("work/tree/folder", &st) == 0);
+	CHECK_INT(st.st_mode & 07777, 0755);
+}
+
 TEST(nobody_hears_of_one_that_was_stopped)
 {
 	pid_t script;

@@ -392,7 +392,7 @@ TEST(metrics_of_ten_thousand_workspaces_fit_into_an_answer)
 	(void)apply(&fixture, &wanted);
 	one = metrics_size(&fixture);
 	want(&wanted, "alpha", ID, "https://platform.test");
-	want(&wanted, "a-name-of-20-letters", OTHER_ID, "https://platform.test");
+	want(&wanted, "beta-with-20-letters", OTHER_ID, "https://platform.test");
 	(void)apply(&fixture, &wanted);
 	two = metrics_size(&fixture);
 	CHECK(two > one);

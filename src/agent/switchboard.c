@@ -7,7 +7,7 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
+#include <malloc.h>
 
 #include "agent/contact.h"
 
@@ -23,6 +23,13 @@
 /* Idle ones to the platform; those to peers are closed at once. */
 #define KEPT_MAX 32
 
+/* Each call has such a buffer, and most answers are smaller. */
+#define READ_BYTES 4096
+
+/* Many that end leave memory behind, in pieces: from so many on it is given back. */
+#define TRIM_FROM 256
+#define TRIM_AFTER_MS 10000
+
 static void switchboard_on_serve(struct loop_work *work)
 {
 	struct switchboard *board = container_of(work, struct switchboard, serve);
@@ -36,11 +43,20 @@ static void switchboard_on_serve(struct loop_work *work)
 		line = list_entry(list_pop(&board->waiting), struct line, node);
 		board->n_waiting--;
 		board->n_open++;
+		board->most_open = MAX(board->most_open, board->n_open);
 		line->open = true;
 		line->on_open(line);
 		/* Careful: the line may be gone. */
 	}
 	loop_defer(board->loop, &board->serve);
+}
+
+static void switchboard_on_trim(struct timer *timer)
+{
+	struct switchboard *board = container_of(timer, struct switchboard, trim);
+
+	board->most_open = board->n_open;
+	(void)malloc_trim(0);
 }
 
 int switchboard_new(struct loop *loop, struct switchboard **ret, struct error *err)
@@ -59,6 +75,7 @@ int switchboard_new(struct loop *loop, struct switchboard **ret, struct error *e
 	}
 
 	board->loop = loop;
+	timer_init(&board->trim, loop, switchboard_on_trim);
 	list_init(&board->waiting);
 	list_init(&board->contacts);
 	loop_work_init(&board->serve, switchboard_on_serve);
@@ -75,6 +92,7 @@ void switchboard_free(struct switchboard *board)
 
 	assert(!board->n_open && !board->n_waiting);
 	loop_work_cancel(&board->serve);
+	timer_stop(&board->trim);
 	http_free(board->http);
 	free(board);
 }
@@ -87,6 +105,7 @@ void switchboard_configure(struct switchboard *board, const struct call_settings
 					.kept = KEPT_MAX,
 					.connecting = CONNECTING_MAX,
 					.body_bytes = (size_t)settings->max_reply_bytes,
+					.read_bytes = READ_BYTES,
 				});
 	loop_defer(board->loop, &board->serve);
 }
@@ -140,6 +159,8 @@ void line_close(struct line *line)
 		board->n_waiting--;
 	if (board->n_waiting)
 		loop_defer(board->loop, &board->serve);
+	if (!board->n_open && board->most_open >= TRIM_FROM)
+		timer_start(&board->trim, TRIM_AFTER_MS);
 }
 
 void switchboard_count(struct switchboard *board, enum switchboard_route route,

@@ -62,6 +62,8 @@ struct switchboard {
 	struct call_settings settings;
 	struct list waiting;
 	unsigned n_open, n_waiting;
+	unsigned most_open; /* since memory was given back last */
+	struct timer trim;
 	size_t bytes;
 	struct loop_work serve;
 	struct list contacts; /* of all peers that were called directly: each its peer's */

@@ -387,6 +387,8 @@ static bool http_set_spec(struct http_transfer *transfer, const struct http_spec
 	bool failed = false;
 
 	failed |= curl_easy_setopt(easy, CURLOPT_CURLU, transfer->url);
+	if (transfer->read_bytes)
+		failed |= curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)transfer->read_bytes);
 	failed |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long)spec->fresh);
 	failed |= curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, (long)spec->fresh);
 	failed |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR,

@@ -31,7 +31,8 @@ struct http_transfer {
 	struct list node;             /* for the owner */
 	struct http_room *room;       /* borrowed */
 	size_t room_taken;
-	bool connecting; /* for the owner: until on_connected */
+	unsigned read_bytes; /* 0: curl's own */
+	bool connecting;     /* for the owner: until on_connected */
 	void (*on_connected)(struct http_transfer *transfer); /* from inside curl */
 	struct timer deadline;
 	int64_t began_ms;

@@ -359,6 +359,7 @@ static int http_begin(struct http *http, struct http_transfer *transfer,
 {
 	int r;
 
+	transfer->read_bytes = http->limits.read_bytes;
 	r = http_transfer_prepare(transfer, spec, err);
 	if (r < 0)
 		return r;

@@ -125,7 +125,8 @@ struct http_limits {
 	 * handshakes in one turn would hold up the loop.
 	 */
 	unsigned connecting;
-	size_t body_bytes; /* memory for the replies to all that are in flight */
+	size_t body_bytes;   /* memory for the replies to all that are in flight */
+	unsigned read_bytes; /* what is read of a connection at once; 0: 16 KiB */
 };
 
 int http_new(struct loop *loop, struct http **ret, struct error *err);

@@ -321,11 +321,14 @@ static void courier_on_book_news(struct waiter *waiter, const struct error *err)
 {
 	struct courier *courier = container_of(waiter, struct courier, book_news);
 
-	/* The platform may still pass the message on, though it does not say where the peer is. */
-	if (err && courier->spec.route == COURIER_DIRECT)
+	if (err && courier->spec.route == COURIER_DIRECT) {
 		courier_fail(courier, err);
-	else
-		courier_choose(courier);
+		return;
+	}
+
+	/* The platform may still pass the message on, though it does not say where the peer is. */
+	courier->discovered |= err != NULL;
+	courier_choose(courier);
 }
 
 static void courier_look(struct courier *courier)

@@ -118,6 +118,10 @@ int http_request_start(struct http_request *request, struct http *http,
 		.max_body = spec->max_body,
 		.timeout_ms = spec->timeout_ms,
 		.on_body = spec->on_body,
+		.connect_timeout_ms = spec->connect_timeout_ms,
+		.fresh = spec->fresh,
+		.may_dial = spec->may_dial,
+		.may_dial_context = spec->may_dial_context,
 	};
 	list_append(&http->requests, &transfer->fake.node);
 	request->http = http;

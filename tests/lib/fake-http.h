@@ -28,6 +28,10 @@ struct fake_request {
 	bool sent;            /* for the test to say */
 	http_body_fn on_body; /* or NULL */
 	unsigned n_resumed;
+	int64_t connect_timeout_ms;
+	bool fresh;
+	http_may_dial_fn may_dial;
+	void *may_dial_context;
 };
 
 /* Called as each request is started. */

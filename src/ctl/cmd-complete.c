@@ -164,6 +164,8 @@ static void offer_what(struct line *line, enum completes completes)
 		"completed", "failed",    "unknown",    NULL,
 	};
 
+	static const char *const routes[] = { "auto", "direct", "proxy", NULL };
+
 	switch (completes) {
 	case COMPLETES_NOTHING:
 		return;
@@ -182,6 +184,9 @@ static void offer_what(struct line *line, enum completes completes)
 		return;
 	case COMPLETES_DELEGATION_STATUS:
 		offer_texts(line, statuses);
+		return;
+	case COMPLETES_ROUTE:
+		offer_texts(line, routes);
 		return;
 	case COMPLETES_WORKSPACE:
 		offer_list(line, "workspace.list", "workspaces", "name");

@@ -15,27 +15,6 @@
 
 #define WAIT_MS 60000 /* of one call */
 
-/* The task, NUL-terminated, in input. */
-static int read_task(const struct ctl *ctl, struct buffer *input)
-{
-	const char *task = ctl->args.words[1];
-	int status = 0;
-
-	if (strcmp(task, "-") == 0)
-		status = input_read_all(input);
-	else
-		(void)buffer_append_text(input, task);
-	if (status)
-		return status;
-
-	if (!buffer_len(input))
-		return say_usage("delegate", "the task is empty");
-	if (memchr(buffer_at(input), '\0', buffer_len(input)))
-		return say_failed(ERROR_PARSE, "the task has a NUL in it");
-
-	return buffer_append_char(input, '\0') < 0 ? say_no_memory() : 0;
-}
-
 static int create(struct ctl *ctl, const char *task, struct answer *answer)
 {
 	AUTO(buffer_fini) struct buffer params = PARAMS_INIT;
@@ -137,7 +116,7 @@ int cmd_delegate(struct ctl *ctl)
 	bool wait = args_has(&ctl->args, "wait");
 	int status;
 
-	status = read_task(ctl, &input);
+	status = input_read_text("delegate", "the task", ctl->args.words[1], &input);
 	if (!status)
 		status = create(ctl, buffer_at(&input), &answer);
 	if (!status && wait)

@@ -62,6 +62,13 @@ static const struct option_spec install_options[] = {
 	{ NULL },
 };
 
+static const struct option_spec send_options[] = {
+	{ "route", 0, "ROUTE", "auto (the default), direct or proxy: through the platform",
+	  COMPLETES_ROUTE },
+	{ "message-id", 0, "ID", "the same for the same message, when it is sent again" },
+	{ NULL },
+};
+
 static const struct option_spec delegate_options[] = {
 	{ "key", 0, "KEY", "the same key again is the same delegation" },
 	{ "wait", 0, NULL, "wait until it has ended, and print the answer" },
@@ -137,6 +144,18 @@ const struct command commands[] = {
 	  .options = peers_options,
 	  .max_words = 1,
 	  .run = cmd_peers },
+	{ .name = "send",
+	  .words = "PEER TEXT|-",
+	  .help = "send an agent a message, and print its answer",
+	  .more = "With - the text comes from standard input. PEER is an id, or a name that only one\n"
+		  "has. Waits for six minutes, or for as long as --timeout says. Exits with 13 when the\n"
+		  "message was queued, with 12 when it was sent and no answer came.",
+	  .options = send_options,
+	  .min_words = 2,
+	  .max_words = 2,
+	  .completes = COMPLETES_PEER,
+	  .changes = true,
+	  .run = cmd_send },
 	{ .name = "delegate",
 	  .words = "PEER TASK|-",
 	  .help = "hand an agent a task, which is then delivered whatever happens",

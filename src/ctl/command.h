@@ -19,6 +19,7 @@ enum completes {
 	COMPLETES_FORMAT,
 	COMPLETES_EVENT_TYPE,
 	COMPLETES_DELEGATION_STATUS,
+	COMPLETES_ROUTE,
 	/* These ask the daemon. */
 	COMPLETES_WORKSPACE,
 	COMPLETES_SECRET,
@@ -86,6 +87,7 @@ int cmd_report(struct ctl *ctl);
 int cmd_secrets_get(struct ctl *ctl);
 int cmd_secrets_list(struct ctl *ctl);
 int cmd_secrets_refresh(struct ctl *ctl);
+int cmd_send(struct ctl *ctl);
 int cmd_status(struct ctl *ctl);
 int cmd_token_rotate(struct ctl *ctl);
 int cmd_token_set(struct ctl *ctl);

@@ -61,6 +61,25 @@ int input_read_all(struct buffer *input)
 	return read_to_end(STDIN_FILENO, "standard input", input);
 }
 
+int input_read_text(const char *topic, const char *what, const char *word, struct buffer *input)
+{
+	int status = 0;
+
+	if (strcmp(word, "-") == 0)
+		status = input_read_all(input);
+	else
+		(void)buffer_append_text(input, word);
+	if (status)
+		return status;
+
+	if (!buffer_len(input))
+		return say_usage(topic, "%s is empty", what);
+	if (memchr(buffer_at(input), '\0', buffer_len(input)))
+		return say_failed(ERROR_PARSE, "%s has a NUL in it", what);
+
+	return buffer_append_char(input, '\0') < 0 ? say_no_memory() : 0;
+}
+
 int input_read_file(const char *path, struct buffer *input)
 {
 	AUTO(fd_close) int fd = -1;

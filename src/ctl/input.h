@@ -17,5 +17,11 @@ int input_read_all(struct buffer *input);
 /* Asks on the terminal that standard input is, for a line that is not shown. */
 int input_ask(const char *question, struct buffer *input);
 
+/*
+ * A text that is a word of the command line, or with "-" standard input; not
+ * empty, and with a NUL behind it. what names it in errors: "the task".
+ */
+int input_read_text(const char *topic, const char *what, const char *word, struct buffer *input);
+
 /* A file, for "-" standard input. what names it in errors. */
 int input_read_file(const char *path, struct buffer *input);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * molecule-agentctl send: a message to a peer, and its answer.
+ */
+
+#include "ctl/ctl.h"
+#include "ctl/input.h"
+#include "ctl/params.h"
+#include "ctl/say.h"
+#include "ctl/show.h"
+
+#define ANSWER_MS 360000 /* how long the daemon waits when it is not told */
+#define SLACK_MS 5000    /* it says what became of the message then, and has to be heard */
+#define EXIT_QUEUED 13
+
+static int send_params(struct ctl *ctl, struct buffer *params)
+{
+	AUTO(buffer_fini) struct buffer text = INPUT_INIT;
+	int status;
+
+	status = input_read_text("send", "the text", ctl->args.words[1], &text);
+	if (status)
+		return status;
+
+	ctl_begin_params(ctl, params);
+	params_string(params, "to", ctl->args.words[0]);
+	params_string(params, "text", buffer_at(&text));
+	params_string(params, "route", args_get(&ctl->args, "route"));
+	params_string(params, "message_id", args_get(&ctl->args, "message-id"));
+	if (args_has(&ctl->args, "timeout"))
+		params_int64(params, "timeout_ms", ctl->timeout_ms);
+	return 0;
+}
+
+/* The text as it is; of an answer without text all of it. */
+static void put_answer(struct ctl *ctl, struct json_text result)
+{
+	struct json_text text = json_text_member(result, "text");
+	struct json_text response = json_text_member(result, "response");
+
+	if (json_text_kind(text) == JSON_STRING)
+		show_raw(&ctl->out, text);
+	else
+		(void)buffer_append(&ctl->out, response.at, response.len);
+	(void)buffer_append_char(&ctl->out, '\n');
+}
+
+int cmd_send(struct ctl *ctl)
+{
+	AUTO(buffer_fini) struct buffer params = PARAMS_INIT;
+	AUTO(answer_fini) struct answer answer = { NULL };
+	bool queued;
+	int status;
+
+	status = send_params(ctl, &params);
+	if (!status)
+		status = ctl_open(ctl);
+	if (status)
+		return status;
+
+	ctl_allow(ctl, args_has(&ctl->args, "timeout") ? SLACK_MS : ANSWER_MS);
+	status = ctl_call(ctl, "a2a.send", &params, &answer);
+	if (status)
+		return status;
+
+	queued = json_text_equals(json_text_member(answer.result, "outcome"), "queued");
+	if (ctl->json)
+		ctl_put_json(ctl, &answer);
+	else if (!queued)
+		put_answer(ctl, answer.result);
+	if (!queued)
+		return 0;
+
+	say("%s is busy: the platform has queued the message, and no answer will come",
+	    ctl->args.words[0]);
+	return EXIT_QUEUED;
+}

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""molecule-agentctl send: a message to a peer, and what comes back."""
+
+import json
+
+import pytest
+
+from fakedaemon import HANG_UP, Error
+
+pytest_plugins = "ctlfixtures"
+
+RESPONSE = {"jsonrpc": "2.0", "id": "1", "result": {"parts": [{"kind": "data", "data": {"n": 1}}]}}
+ANSWERED = {"outcome": "answered", "route": "direct", "message_id": "m-1", "text": "pong,\n“well”",
+            "response": RESPONSE, "queue_id": None}
+QUEUED = {"outcome": "queued", "route": "proxy", "message_id": "m-1", "text": None,
+          "response": None, "queue_id": "q-1"}
+
+
+def test_the_answer_is_printed(fake, run):
+    fake.answers["a2a.send"] = ANSWERED
+    assert run("-w", "laptop", "send", "lab", "ping") == "pong,\n“well”\n"
+    assert json.loads(run("send", "lab", "ping", "--json")) == ANSWERED
+    assert fake.params_of("a2a.send") == [
+        {"workspace": "laptop", "to": "lab", "text": "ping"}, {"to": "lab", "text": "ping"}]
+
+
+def test_an_answer_without_text_is_printed_whole(fake, run):
+    fake.answers["a2a.send"] = {**ANSWERED, "text": None}
+    assert json.loads(run("send", "lab", "ping")) == RESPONSE
+
+
+def test_the_text_comes_from_standard_input(fake, run):
+    fake.answers["a2a.send"] = ANSWERED
+    run("send", "lab", "-", stdin="two\nlines \"here\"\n")
+    assert fake.params_of("a2a.send")[0]["text"] == "two\nlines \"here\"\n"
+
+
+def test_no_text_is_none(fake, run):
+    run("send", "lab", "-", stdin="", status=64, said="the text is empty")
+    run("send", "lab", "", status=64, said="the text is empty")
+    run("send", "lab", "-", stdin="a\0b", status=65, said="NUL")
+    run("send", "lab", status=64)
+    assert fake.calls == []
+
+
+def test_route_id_and_time_go_along(fake, run):
+    fake.answers["a2a.send"] = ANSWERED
+    run("send", "--route", "proxy", "--message-id", "m-1", "--timeout", "2min", "lab", "ping")
+    assert fake.params_of("a2a.send") == [{"to": "lab", "text": "ping", "route": "proxy",
+                                           "message_id": "m-1", "timeout_ms": 120000}]
+
+
+def test_a_queued_message_has_an_exit_status_of_its_own(fake, run):
+    fake.answers["a2a.send"] = QUEUED
+    assert run("send", "lab", "ping", status=13, said="queued the message") == ""
+    assert json.loads(run("send", "--json", "lab", "ping", status=13, said="queued")) == QUEUED
+
+
+@pytest.mark.parametrize("code, kind, status", [
+    (-32004, "unavailable", 69), (-32007, "timeout", 75), (-32011, "unknown_outcome", 12),
+    (-32012, "peer_error", 76), (-32013, "not_permitted", 77), (-32010, "too_large", 65)])
+def test_what_became_of_it_is_the_exit_status(fake, run, code, kind, status):
+    fake.answers["a2a.send"] = Error(code, kind, f"it was {kind}")
+    run("send", "lab", "ping", status=status, said=f"it was {kind}")
+
+
+def test_a_daemon_that_goes_away_may_have_sent_it(fake, run):
+    fake.answers["a2a.send"] = HANG_UP
+    run("send", "lab", "ping", status=12, said="")
+
+
+def test_completion_knows_peers_and_routes(fake, run):
+    fake.answers["peers.list"] = {"peers": [{"id": "1", "name": "lab"}, {"id": "2", "name": "ops"}]}
+
+    def offered(*words):
+        return [line.split("\t")[0] for line in run("_complete", "--", *words).splitlines()]
+
+    assert offered("send", "") == ["lab", "ops"]
+    assert offered("send", "lab", "") == []
+    assert offered("send", "--route", "") == ["auto", "direct", "proxy"]

@@ -46,7 +46,7 @@ def test_list(platform, daemon, scout):
     assert peer["tier"] == 2 and peer["parent_id"] is None and peer["active_tasks"] == 0
     assert isinstance(peer["status"], str) and peer["url"] == ""
     assert set(peer) == {"id", "name", "role", "tier", "status", "url", "parent_id",
-                         "active_tasks", "agent_card"}
+                         "active_tasks", "agent_card", "route", "breaker"}
 
 
 def test_query_finds_names_roles_and_ids(platform, daemon, scout):
@@ -116,7 +116,7 @@ def test_an_old_list_is_better_than_none(platform, start_daemon):
 
 @pytest.mark.dev_platform
 @pytest.mark.parametrize("url, usable", [
-    ("http://203.0.113.9:8000/a2a", True), ("https://agent.example/a2a", True),
+    ("http://192.0.32.10:8000/a2a", True), ("https://agent.example/a2a", True),
     ("http://10.1.2.3/", False), ("http://192.168.1.1/", False), ("http://127.0.0.1:9/", False),
     ("http://localhost:9/", False), ("http://169.254.169.254/latest", False),
     ("http://[::1]:9/", False), ("http://[fe80::1]/", False), ("http://0.0.0.0/", False),
@@ -228,5 +228,6 @@ def test_many(platform, daemon, scout):
              "role": None, "tier": 1, "status": "online", "agent_card": {"n": [number] * 20},
              "url": "", "parent_id": None, "active_tasks": 0} for number in range(2000)]
     platform.dev.fault("peers", scout, json=rows)
-    assert daemon.call("peers.list")["peers"] == rows
+    told = [{**row, "route": "proxy", "breaker": "closed"} for row in rows]
+    assert daemon.call("peers.list")["peers"] == told
     assert set(listed(daemon, query="peer 1999")) == {rows[1999]["id"]}

@@ -81,10 +81,10 @@ static const struct rule rules_of_reader[] = {
 };
 
 static const struct rule rules_of_keeper[] = {
-	ALLOW(dup),       ALLOW(fchmod),  ALLOW(fcntl),      ALLOW(fstat),   ALLOW(getdents64),
-	ALLOW(lseek),     ALLOW(mkdirat), ALLOW(newfstatat), ALLOW(openat2), ALLOW(poll),
-	ALLOW(ppoll),     ALLOW(read),    ALLOW(renameat2),  ALLOW(syncfs),  ALLOW(unlinkat),
-	ALLOW(utimensat), ALLOW(wait4),   ALLOW(write),
+	ALLOW(dup),        ALLOW(fchmod),    ALLOW(fchmodat), ALLOW(fcntl),      ALLOW(fstat),
+	ALLOW(getdents64), ALLOW(lseek),     ALLOW(mkdirat),  ALLOW(newfstatat), ALLOW(openat2),
+	ALLOW(poll),       ALLOW(ppoll),     ALLOW(read),     ALLOW(renameat2),  ALLOW(syncfs),
+	ALLOW(unlinkat),   ALLOW(utimensat), ALLOW(wait4),    ALLOW(write),
 };
 
 static const struct rule rules_with_links[] = {

@@ -34,23 +34,29 @@ static int failed(struct sweeper *sweeper, const char *name, int errnum)
 			 quoted);
 }
 
-/* A directory that its owner has closed against writing is still the owner's. */
-static void open_to_owner(int fd)
+/*
+ * A directory that its owner has closed is still the owner's: against writing,
+ * or against looking into it, when it cannot even be opened before.
+ */
+static int open_to_owner(int dirfd, const char *name)
 {
+	int fd = beneath_open(dirfd, name, O_RDONLY | O_DIRECTORY, 0);
 	struct stat st;
 
-	if (fstat(fd, &st) == 0 && (st.st_mode & 0700) != 0700)
+	if (fd == -EACCES && fchmodat(dirfd, name, 0700, 0) == 0)
+		fd = beneath_open(dirfd, name, O_RDONLY | O_DIRECTORY, 0);
+	if (fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 0700) != 0700)
 		(void)fchmod(fd, 0700);
+	return fd;
 }
 
 static int open_dir(int dirfd, const char *name, DIR **ret)
 {
-	int fd = beneath_open(dirfd, name, O_RDONLY | O_DIRECTORY, 0);
+	int fd = open_to_owner(dirfd, name);
 
 	if (fd < 0)
 		return fd;
 
-	open_to_owner(fd);
 	*ret = fdopendir(fd);
 	if (!*ret) {
 		int r = -errno;
@@ -73,10 +79,9 @@ static bool is_dir(int dirfd, const struct dirent *entry)
 /* It could not be moved otherwise. */
 static void unlock_dir(int dirfd, const char *name)
 {
-	AUTO(fd_close) int fd = beneath_open(dirfd, name, O_RDONLY | O_DIRECTORY, 0);
+	int fd = open_to_owner(dirfd, name);
 
-	if (fd >= 0)
-		open_to_owner(fd);
+	fd_close_auto(&fd);
 }
 
 static int hoist(struct sweeper *sweeper, int dirfd, const char *name)

@@ -429,6 +429,7 @@ def test_remove_leaves_nothing_and_follows_nothing(installed: Yard) -> None:
     os.close(descriptor)
     for locked in ("rules", "skills", "skills/guard"):
         (tree / locked).chmod(0o500)
+    (tree / "rules").chmod(0)
     assert installed.run("remove").done == {}
     assert installed.is_empty()
     assert installed.look_outside() == before

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "helper/beneath.h"
 #include "helper/landlock.h"
 
 /*
@@ -65,7 +66,6 @@ static const struct rule rules_of_both[] = {
 	DENY(faccessat2),
 	DENY(ioctl),
 	DENY(open),
-	DENY(openat),
 	DENY(readlink),
 	DENY(stat),
 	DENY(statx),
@@ -74,10 +74,7 @@ static const struct rule rules_of_both[] = {
 };
 
 static const struct rule rules_of_reader[] = {
-	DENY(fstat),
-	DENY(newfstatat),
-	DENY(openat2),
-	DENY(readlinkat),
+	DENY(fstat), DENY(newfstatat), DENY(openat), DENY(openat2), DENY(readlinkat),
 };
 
 static const struct rule rules_of_keeper[] = {
@@ -218,7 +215,8 @@ static int add_rules_of_reader(scmp_filter_ctx filter, int read_fd, int write_fd
 	return r;
 }
 
-static int add_rules_of_keeper(scmp_filter_ctx filter, const struct sandbox_keeper *keeper)
+static int add_rules_of_keeper(scmp_filter_ctx filter, const struct sandbox_keeper *keeper,
+			       bool needs_openat)
 {
 	int r;
 
@@ -227,6 +225,9 @@ static int add_rules_of_keeper(scmp_filter_ctx filter, const struct sandbox_keep
 		r = add_rules(filter, rules_with_links, ARRAY_LEN(rules_with_links));
 	else if (r == 0)
 		r = add_rules(filter, rules_without_links, ARRAY_LEN(rules_without_links));
+	if (r == 0)
+		r = seccomp_rule_add(filter, needs_openat ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EACCES),
+				     SCMP_SYS(openat), 0);
 	if (r == 0 && keeper->reader)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(kill), 2,
 				     INT_IS(0, keeper->reader), INT_IS(1, SIGKILL));
@@ -264,6 +265,7 @@ int sandbox_reader(int read_fd, int write_fd, struct error *err)
 
 int sandbox_keeper(const struct sandbox_keeper *keeper, struct error *err)
 {
+	bool needs_openat = beneath_needs_openat(keeper->directory);
 	scmp_filter_ctx filter;
 	int r;
 
@@ -276,5 +278,5 @@ int sandbox_keeper(const struct sandbox_keeper *keeper, struct error *err)
 	filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	if (!filter)
 		return refuse_to_run(err, ENOMEM, "put up its filter of system calls");
-	return put_up(filter, add_rules_of_keeper(filter, keeper), err);
+	return put_up(filter, add_rules_of_keeper(filter, keeper, needs_openat), err);
 }

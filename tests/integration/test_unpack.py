@@ -20,9 +20,8 @@ import pytest
 
 from devplatform.archive import pack
 from harness.tar import END, GNU, YAML, file, folder, gnu_long, header, pax, plugin, symlink
-from harness.unpacker import NOBODY, Yard, wait_for, yard
+from harness.unpacker import WHO, Yard, wait_for, yard
 
-WHO = {"root": 0, "user": NOBODY} if os.geteuid() == 0 else {"user": None}
 DESCRIPTION = "Refuses dangerous shell commands before they run, and says why."
 REAL_YAML = f"""# What the guard is.
 name: demo
@@ -93,6 +92,7 @@ def look(top: Path) -> dict[str, Any]:
     return seen
 
 
+@pytest.mark.smoke
 def test_a_real_plugin_is_what_python_makes_of_it(place: Yard, plugin_folder: Path, tmp_path: Path) -> None:
     archive = pack(plugin_folder, 1 << 20)
     done = place.unpack(archive).done
@@ -106,8 +106,7 @@ def test_a_real_plugin_is_what_python_makes_of_it(place: Yard, plugin_folder: Pa
         "digest": hashlib.sha256(archive).hexdigest(), "manifest": sdk_manifest(plugin_folder),
         "name": "demo", "version": "1.4.0", "description": DESCRIPTION + "\n",
         "runtimes": ["claude_code", "hermes"], "has_setup": False}
-    owner = os.geteuid() if place.uid is None else place.uid
-    assert {path.lstat().st_uid for path in place.staging.rglob("*")} == {owner}
+    assert {path.lstat().st_uid for path in place.staging.rglob("*")} == {place.who.owner}
 
 
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
@@ -417,12 +416,11 @@ def test_remove_leaves_nothing_and_follows_nothing(installed: Yard) -> None:
     (tree / "hooks/out").symlink_to(installed.outside / "canary")
     os.link(installed.outside / "canary", tree / "hard")
     os.mkfifo(tree / "fifo")
-    owner = os.geteuid() if installed.uid is None else installed.uid
     descriptor = os.open(tree, os.O_RDONLY)
     for _ in range(1500):      # deeper than any path can say
         os.mkdir("deep", dir_fd=descriptor)
         below = os.open("deep", os.O_RDONLY, dir_fd=descriptor)
-        os.fchown(below, owner, -1)
+        os.fchown(below, installed.who.owner, -1)
         os.close(descriptor)
         descriptor = below
     os.close(os.open("bottom", os.O_CREAT, dir_fd=descriptor))

@@ -9,12 +9,11 @@ from collections.abc import Iterator
 import pytest
 
 from harness.hostile import Hostile, corpus
-from harness.unpacker import NOBODY, Yard, yard
+from harness.unpacker import WHO, Yard, yard
 
 #: A place that exists nowhere: what writes there shows as a file that was not there before.
 VICTIM = "/tmp/molecule-unpack-victim"
 CORPUS = corpus(VICTIM)
-WHO = {"root": 0, "user": NOBODY} if os.geteuid() == 0 else {"user": None}
 
 
 @pytest.fixture(scope="module", params=WHO)

@@ -4,15 +4,19 @@
     yard/staging        what it is given
     yard/outside        what it must not touch: there is a canary in it
 
-It runs as whoever the test says, which only root can choose.
+It runs as root, as a user, and as a service that systemd keeps from openat2()
+(RestrictSUIDSGID=); only root can choose.
 """
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import json
 import os
 import shutil
 import stat
+import struct
 import subprocess
 import tempfile
 import time
@@ -24,8 +28,44 @@ from typing import Any
 
 from .daemon import build_dir
 
-NOBODY = 65534
 PATIENCE_S = 120
+NOBODY = 65534
+SYS_OPENAT2, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 437, 38, 22, 2
+
+
+@dataclass(frozen=True)
+class Who:
+    uid: int | None = None      # None: whoever runs the tests
+    openat2: bool = True
+
+    @property
+    def owner(self) -> int:
+        return os.geteuid() if self.uid is None else self.uid
+
+    def become(self) -> None:
+        """In the child, before the program is started."""
+        if self.uid is not None:
+            os.setgroups([])
+            os.setgid(self.uid)
+            os.setuid(self.uid)
+        if not self.openat2:
+            _keep_from(SYS_OPENAT2)
+
+
+ROOT = os.geteuid() == 0
+WHO = {**({"root": Who(0)} if ROOT else {}), "user": Who(NOBODY if ROOT else None),
+       "service": Who(NOBODY if ROOT else None, openat2=False)}
+
+
+def _keep_from(call: int) -> None:
+    """As systemd does: the call is as if the kernel did not have it."""
+    lines = [(0x20, 0, 0, 0), (0x15, 0, 1, call), (0x06, 0, 0, 0x00050000 | errno.ENOSYS),
+             (0x06, 0, 0, 0x7fff0000)]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in lines))
+    program = struct.pack("HL", len(lines), ctypes.addressof(code))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program, 0, 0):
+        raise OSError(ctypes.get_errno(), "no filter could be put up")
 
 
 @dataclass
@@ -51,7 +91,7 @@ class Outcome:
 @dataclass
 class Yard:
     root: Path
-    uid: int | None = None      # None: whoever runs the tests
+    who: Who
     before: list[tuple[Any, ...]] = field(default_factory=list)
 
     @property
@@ -71,9 +111,9 @@ class Yard:
         self.staging.mkdir()
         self.outside.mkdir()
         (self.outside / "canary").write_text("alive\n")
-        if self.uid is not None:
+        if self.who.uid is not None:
             for path in (self.staging, self.outside, self.outside / "canary"):
-                os.chown(path, self.uid, self.uid)
+                os.chown(path, self.who.uid, -1)
         self.before = self.look_outside()
 
     def look_outside(self) -> list[tuple[Any, ...]]:
@@ -103,10 +143,7 @@ class Yard:
         def prepare() -> None:
             os.dup2(directory, 3)
             os.set_inheritable(3, True)
-            if self.uid is not None:
-                os.setgroups([])
-                os.setgid(self.uid)
-                os.setuid(self.uid)
+            self.who.become()
 
         try:
             return subprocess.Popen([*around, str(program), *arguments], stdin=subprocess.PIPE,
@@ -139,8 +176,8 @@ class Yard:
 
 
 @contextmanager
-def yard(uid: int | None = None) -> Iterator[Yard]:
-    place = Yard(Path(tempfile.mkdtemp(prefix="molecule-unpack-")), uid)
+def yard(who: Who = Who()) -> Iterator[Yard]:
+    place = Yard(Path(tempfile.mkdtemp(prefix="molecule-unpack-")), who)
     try:
         place.lay_out()
         yield place

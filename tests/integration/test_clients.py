@@ -129,8 +129,9 @@ def test_the_readme_has_commands():
     assert any("socat" in line for line in commands())
 
 
-def test_the_commands_of_the_readme(daemon, scout):
+def test_the_commands_of_the_readme(platform, daemon, scout):
     need("socat")
+    platform.create("researcher")
     env = {"PATH": f"{build_dir() / 'src/ctl'}:{os.environ['PATH']}", "MOLECULE_SOCKET": str(daemon.socket)}
     for line in commands():
         line = line.replace(SOCKET, str(daemon.socket))
@@ -144,6 +145,8 @@ def test_the_commands_of_the_readme(daemon, scout):
         out = output(["sh", "-c", line], daemon, env=env)
         if "secrets get" in line:
             assert out == "value-of-the-openai-key"
+        elif "delegate" in line:
+            assert out.endswith(": delegated\n")
         else:
             assert "scout" in out, line
 

@@ -56,6 +56,10 @@ http {{
             return 200 '{{"workspace_id":"$1","status":"online","paused":false,"deleted":false}}';
         }}
         location ~ ^/workspaces/[^/]+/secrets/values$ {{ alias {dir}/secrets.json; }}
+        location ~ ^/workspaces/[^/]+/plugins/([^/]+)/download$ {{
+            default_type application/gzip;
+            alias {dir}/$1.tar.gz;
+        }}
         location ~ ^/registry/[^/]+/peers$ {{ alias {dir}/peers.json; }}
         location ~ ^/workspaces/[^/]+/delegate$ {{
             return 200 '{{"delegation_id":"$request_id","status":"completed","idempotent_hit":true}}';
@@ -197,7 +201,8 @@ class Stage:
                               preexec_fn=pin(HERE), timeout=PATIENCE_S).stdout
 
     def ours(self, name: str) -> Path:
-        return self.build / {"molecule-agentd": "src", "molecule-agentctl": "src/ctl"}.get(name, "tests/bench") / name
+        where = {"molecule-agentd": "src", "molecule-agentctl": "src/ctl", "molecule-unpack": "src/helper"}
+        return self.build / where.get(name, "tests/bench") / name
 
     def file(self, name: str, content: bytes | str) -> Path:
         path = self.dir / name
@@ -235,7 +240,8 @@ class Stage:
         """Ours, with these workspaces; online, with everything fetched."""
         url = self.platform(platform_cpu)
         config = self.configure(url, names)
-        process = self.start(self.ours("molecule-agentd"), "--config", config, cpu=HERE, env=shipped.environment())
+        process = self.start(self.ours("molecule-agentd"), "--config", config, cpu=HERE,
+                             env=shipped.environment(MOLECULE_UNPACK=str(self.ours("molecule-unpack"))))
         path = self.dir / "agentd.sock"
         wait_until(lambda: connects(socket.AF_UNIX, str(path)), "the daemon's socket")
         daemon = Daemon(process.pid, path, url)

@@ -60,7 +60,7 @@ bool daemon_is_well(void *data)
 	if (!daemon->store || !store_is_stuck(daemon->store, patience_ms))
 		return true;
 
-	log_error("the disk has not answered for %lld s: the watchdog is not fed",
-		  (long long)patience_ms / 1000);
+	log_error("the disk has not answered for more than %.1f s: the watchdog is not fed",
+		  (double)patience_ms / 1e3);
 	return false;
 }

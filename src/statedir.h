@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Where tokens and joined workspaces are kept: a directory that is ours alone,
- * made if it is not there, locked against a second daemon, and cleaned of what
- * one that was killed has left half-made.
+ * Where tokens, joined workspaces and the database are kept: a directory that is
+ * ours alone, made if it is not there, locked against a second daemon, and cleaned
+ * of what one that was killed has left half-made.
  */
 
 #include "base/error.h"

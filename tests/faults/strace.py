@@ -9,29 +9,35 @@
             daemon.call(…)                      # and that one fails
 
 A point is a system call's name and its number among those of that name since the
-tracing began, in the daemon's main thread. Tracing slows things down and changes
+tracing began, in the daemon's main thread - or, where only calls that touch some
+paths are traced, among those of its thread. Tracing slows things down and changes
 nothing else, so the same story comes by the same points each time; where a fault
 really fell, hit() tells from the trace.
 """
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import dataclasses
 import re
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 LINE = re.compile(r"^(?:(\d+) +)?(\w+)\((.*)$")
 # strace writes what it was told to do behind the call that it did it to.
 INJECTED = re.compile(r"\(INJECTED(?:: \w+)?\)$")
 CALLS = "%file,%desc,%network"
+DEATH_S = 20    # for what was killed to be gone
 
 
 @dataclasses.dataclass(frozen=True)
 class Call:
     name: str
     rest: str       # arguments and result, as strace writes them
+    thread: int = 0
 
     def touches(self, path: Path) -> bool:
         return str(path) in self.rest
@@ -56,14 +62,20 @@ class Strace:
     """faults: what inject() gives. Without a daemon only around(), for one that is to start.
 
     follow: its threads and children, too. Each of them counts its calls for itself.
+    only: no calls but those that touch one of these paths, of whichever thread, are
+    seen, counted and made to fail.
     """
 
-    def __init__(self, output: Path, *faults: str, pid: int = 0, follow: bool = True):
-        self.output, self.pid = output, pid
+    def __init__(self, output: Path, *faults: str, pid: int = 0, follow: bool = True,
+                 only: Sequence[Path] = ()):
+        self.output, self.pid, self.only = output, pid, only
+        self.kills = any("SIGKILL" in fault for fault in faults)
         self.options = ["strace", *(["-f"] if follow else []), "-y", "-o", str(output),
                         "-e", "signal=none", "-e", f"trace={CALLS}"]
         for fault in faults:
             self.options += ["-e", fault]
+        for path in only:
+            self.options += ["-P", str(path)]
         self._process: subprocess.Popen[bytes] | None = None
 
     def around(self) -> list[str]:
@@ -81,25 +93,34 @@ class Strace:
     def __exit__(self, *_: object) -> None:
         """Lets go of the daemon, which lives on if it does."""
         assert self._process and self._process.stderr
+        if self.kills:
+            # To let go of a thread whose others are about to die is more than it can do.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(DEATH_S)
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         self._process.wait()
         self._process.stderr.close()
 
     def calls(self) -> list[Call]:
-        """Those of the main thread, which is in the first line."""
+        """Those of the main thread, which is in the first line, unless some paths are all that is seen."""
         found = [match for match in map(LINE.match, self.output.read_text().splitlines()) if match]
-        return [Call(match[2], match[3]) for match in found if match[1] == found[0][1]]
+        return [Call(match[2], match[3], int(match[1] or 0)) for match in found
+                if self.only or match[1] == found[0][1]]
 
     def points(self, below: Path) -> list[Point]:
-        numbers: dict[str, int] = {}
+        numbers: collections.Counter[tuple[int, str]] = collections.Counter()
         points = []
         for call in self.calls():
-            numbers[call.name] = numbers.get(call.name, 0) + 1
+            numbers[call.thread, call.name] += 1
             if call.touches(below):
-                points.append(Point(call.name, numbers[call.name], call.rest))
+                points.append(Point(call.name, numbers[call.thread, call.name], call.rest))
         return points
 
     def hit(self) -> Call | None:
         """The first call that was made to fail."""
         return next((call for call in self.calls() if INJECTED.search(call.rest)), None)
+
+    def cut_off(self) -> Call | None:
+        """The call that a thread was killed in."""
+        return next((call for call in self.calls() if call.rest.endswith("= ?")), None)

@@ -171,6 +171,52 @@ def test_a_disk_that_becomes_full(platform, daemon):
     assert second != first and platform.accepts(scout, second)
 
 
+@pytest.mark.fast
+@pytest.mark.usefixtures("as_root")
+def test_a_disk_that_becomes_full_promises_nothing(platform, daemon):
+    """What cannot be journaled is refused, and said so until there is room; all else goes on."""
+    scout, other = platform.create("scout"), platform.create("other")
+    daemon.add(scout, **QUIET)
+    daemon.state.mkdir(mode=0o700)
+    daemon.start(before=in_its_own_mounts(
+        f"mount -t tmpfs -o size=512k,mode=0700 none '{daemon.state}'"))
+    daemon.wait_state("scout", "online")
+    inside = Path(f"/proc/{daemon.pid}/root{daemon.state}")
+
+    def create(task):
+        return daemon.call("delegation.create", workspace="scout", to=other.id, task=task,
+                           idempotency_key=task[:20])
+
+    def warnings():
+        return [row["text"] for row in daemon.call("daemon.status")["warnings"]
+                if row["code"] == "store_unavailable"]
+
+    create("with room")
+    with open(inside / "filler", "wb", buffering=0) as file:
+        with pytest.raises(OSError):
+            while True:
+                file.write(bytes(4096))
+    # What the log has is written over first.
+    with pytest.raises(RpcError) as caught:
+        for number in range(100):
+            create(f"{number:03d}" + "x" * 20000)
+    assert caught.value.kind == "unavailable"
+    assert "No space left on device" in caught.value.text
+    taken = len(daemon.call("delegation.list", workspace="scout", limit=500)["delegations"])
+    with pytest.raises(RpcError):
+        create("y" * 20000)
+    [text] = warnings()
+    assert "No space left on device" in text
+    assert daemon.refresh("scout")["state"] == "online"
+    assert len(daemon.call("delegation.list", workspace="scout", limit=500)["delegations"]) == taken
+
+    (inside / "filler").unlink()
+    assert create("y" * 20000)["duplicate"] is False
+    assert create("with room")["duplicate"] is True
+    wait_until(lambda: not warnings(), "the warning is gone")
+    assert not list(inside.glob("*corrupt*"))
+
+
 # ---- a log that nobody takes ----
 
 def runs_with(daemon, **how):

@@ -35,6 +35,12 @@
 #define COURIER_TIMEOUT_MS (6 * 60 * 1000)
 #define COURIER_TIMEOUT_MAX_MS (30 * 60 * 1000) /* the platform ends every call then */
 #define COURIER_CONNECT_MS 2000                 /* directly: the platform is there, too */
+/*
+ * How long a peer's connection may have rested. Servers close one that rests
+ * after 2 s (gunicorn), 5 s (node, uvicorn, Apache) or more, and what was sent
+ * in that moment has no known outcome.
+ */
+#define COURIER_IDLE_S 1
 #define COURIER_REPLY_MAX ((size_t)10 << 20)    /* what the platform passes on; it cuts the rest */
 
 enum courier_route {

@@ -20,7 +20,7 @@
  */
 #define CONNECTING_MAX 64
 
-/* Idle ones to the platform; those to peers are closed at once. */
+/* Connections that rest; those to peers are used again within a second, or not at all. */
 #define KEPT_MAX 32
 
 /* Each call has such a buffer, and most answers are smaller. */

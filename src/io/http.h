@@ -68,10 +68,11 @@ struct http_spec {
 	const char *proxy;          /* NULL: none */
 	bool allow_http;
 	/*
-	 * On a connection of its own, which is closed afterwards. A kept one may just
-	 * be closed by the other side, and then nobody knows whether a POST was heard.
+	 * A kept connection that has rested for longer is not used; 0: for 118 s, as
+	 * curl has it. The other side may just be closing it, and then nobody knows
+	 * whether a POST was heard.
 	 */
-	bool fresh;
+	int max_idle_s;
 	/*
 	 * NULL: any address. Asked for each address before it is dialled, and again
 	 * before anything is sent, since a kept connection was dialled for someone

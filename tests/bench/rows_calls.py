@@ -37,7 +37,7 @@ def direct(stage: Stage, effort: Effort) -> Result:
     echo = stage.echo(answer, many=False)
 
     def bare(connection: str) -> Callable[[], dict[str, float]]:
-        """new: as the daemon does it, since a POST on a kept connection may get lost in its closing."""
+        """kept: as the daemon does it, when it has just called that peer before."""
         def measure() -> dict[str, float]:
             out = stage.run(stage.ours("bench-curl"), connection, f"{daemon.platform_url}/a2a", body,
                             str(int(effort.seconds * 1000)), f"X-Workspace-ID: {WORKSPACE_ID}")
@@ -47,7 +47,7 @@ def direct(stage: Stage, effort: Effort) -> Result:
 
     rounds = Rounds(effort.rounds, {
         "raw": lambda: stage.load(echo, call, seconds=effort.seconds),
-        "libcurl": bare("new"), "libcurl, kept connection": bare("kept"),
+        "libcurl": bare("kept"), "libcurl, new connections": bare("new"),
         "a2a.send": lambda: stage.load(daemon.path, call, seconds=effort.seconds)})
     added = [(ours["p50_us"] - theirs["p50_us"]) / raw["p50_us"] for ours, theirs, raw in zip(
         rounds.samples["a2a.send"], rounds.samples["libcurl"], rounds.samples["raw"])]

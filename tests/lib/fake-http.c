@@ -119,7 +119,7 @@ int http_request_start(struct http_request *request, struct http *http,
 		.timeout_ms = spec->timeout_ms,
 		.on_body = spec->on_body,
 		.connect_timeout_ms = spec->connect_timeout_ms,
-		.fresh = spec->fresh,
+		.max_idle_s = spec->max_idle_s,
 		.may_dial = spec->may_dial,
 		.may_dial_context = spec->may_dial_context,
 	};

@@ -29,7 +29,7 @@ struct fake_request {
 	http_body_fn on_body; /* or NULL */
 	unsigned n_resumed;
 	int64_t connect_timeout_ms;
-	bool fresh;
+	int max_idle_s;
 	http_may_dial_fn may_dial;
 	void *may_dial_context;
 };

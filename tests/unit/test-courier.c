@@ -32,7 +32,7 @@ TEST(a_direct_call_carries_no_token_and_is_guarded)
 	CHECK(strstr(request->body, "\"method\":\"message/send\""));
 	CHECK(strstr(request->body, "\"messageId\":\"m-1\""));
 	CHECK(strstr(request->body, "\"text\":\"hello\""));
-	CHECK(request->fresh);
+	CHECK_INT(request->max_idle_s, COURIER_IDLE_S);
 	CHECK_INT(request->connect_timeout_ms, COURIER_CONNECT_MS);
 	CHECK_INT(request->max_body, 1 << 20);
 	CHECK(may_dial(request, "192.0.32.10"));
@@ -55,7 +55,7 @@ TEST(the_platform_gets_the_token_and_who_calls)
 	CHECK_TEXT(request->url, "https://platform.test/workspaces/" PEER "/a2a");
 	CHECK_TEXT(request->bearer, "token-of-old");
 	CHECK_TEXT(request->headers, "X-Workspace-ID: " ID "\n");
-	CHECK(!request->fresh);
+	CHECK_INT(request->max_idle_s, 0);
 	fake_answer(request, 200, REPLY);
 	check_answered(&ask, A2A_PROXY);
 	end();

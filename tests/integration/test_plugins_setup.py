@@ -36,7 +36,6 @@ def test_it_is_not_run_unless_somebody_says_so(platform, daemon, scout):
     assert not (tree_of(daemon, scout) / "made").exists()
 
 
-@pytest.mark.smoke
 def test_it_is_run_in_the_new_version_before_that_counts(platform, daemon, scout):
     events = daemon.events("plugin.progress")
     platform.publish("demo", {"setup.sh": SAYS})

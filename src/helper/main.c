@@ -118,7 +118,7 @@ static int remove_content(struct say *say, struct refusal *refusal)
 	return say_line(say);
 }
 
-/* What goes below what the daemon keeps does not hold up anybody else. */
+/* Nobody waits for what is removed. A service may not be allowed to give way: then it does not. */
 static void give_way(void)
 {
 	(void)setpriority(PRIO_PROCESS, 0, 19);

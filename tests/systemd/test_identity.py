@@ -112,3 +112,29 @@ def test_it_cannot_change_what_is_not_its_own(service, platform):
     for path in ETC, "/etc", "/run/molecule", "/run", "/usr", "/var/lib", "/home":
         assert inside(f"touch {path}/mine") != 0, path
     assert inside("ls /home/*") != 0
+
+
+def test_members_of_the_group_read_plugins_and_nothing_else(service, platform):
+    laptop = platform.create("laptop")
+    platform.publish("demo", {"rules/tone.md": "be kind", "hooks/go.sh": "#!/bin/sh\necho goes\n",
+                              "setup.sh": "#!/bin/sh\necho made >made\n"})
+    service.add(laptop)
+    service.start()
+    assert is_online(service, laptop)
+    answer = service.call("plugins.install", name="demo", run_setup=True)
+    assert answer["setup"]["ok"] is True, answer
+    assert service.call("plugins.list")["plugins"][0]["path"] == answer["path"]
+
+    def member(*command):
+        return run("setpriv", "--reuid=nobody", "--regid=molecule", "--clear-groups", *command,
+                   check=False)
+
+    path = Path(answer["path"])
+    assert member("cat", path / "rules/tone.md").stdout == "be kind"
+    assert member(path / "hooks/go.sh").stdout == "goes\n"
+    for closed in STATE, STATE / "tokens", STATE / "lock", path.parent / "setup.log":
+        command = "ls" if closed.is_dir() else "cat"
+        assert "Permission denied" in member(command, closed).stderr, closed
+    stranger = run("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "ls", path,
+                   check=False)
+    assert "Permission denied" in stranger.stderr

@@ -14,8 +14,8 @@
 
 #include "base/buffer.h"
 
-/* Buckets in seconds: 0.1 ms to 10 s, for everything from a loop turn to a slow platform. */
-#define HISTOGRAM_BUCKETS 16
+/* Buckets in seconds: 0.1 ms to 5 min, from a turn of the loop to an agent that thinks. */
+#define HISTOGRAM_BUCKETS 20
 
 struct histogram {
 	uint64_t counts[HISTOGRAM_BUCKETS + 1]; /* the last one is +Inf; not cumulative */

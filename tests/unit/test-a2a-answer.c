@@ -338,8 +338,8 @@ TEST(an_answer_over_its_limit_was_one)
 	struct a2a_answer answer = read_outcome(A2A_DIRECT, HTTP_TOO_LARGE, true);
 
 	check_failed(&answer, ERROR_TOO_LARGE,
-		     "cannot call bob: it has answered, with more than the 1000 bytes that are "
-		     "read of an answer");
+		     "cannot call bob: it has answered, and not all of that could be taken "
+		     "(why not; at most 1000 bytes of one answer are)");
 	CHECK(!answer.may_fall_back);
 }
 

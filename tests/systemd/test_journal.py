@@ -19,7 +19,7 @@ def documented():
 
 
 def test_the_page_has_the_table():
-    assert len(documented()) == len(set(documented().values())) == 12
+    assert len(documented()) == len(set(documented().values())) == 13
 
 
 def of_workspace(service, what, name="laptop"):

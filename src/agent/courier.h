@@ -41,7 +41,7 @@
  * in that moment has no known outcome.
  */
 #define COURIER_IDLE_S 1
-#define COURIER_REPLY_MAX ((size_t)10 << 20)    /* what the platform passes on; it cuts the rest */
+#define COURIER_REPLY_MAX ((size_t)10 << 20) /* what the platform passes on; it cuts the rest */
 
 enum courier_route {
 	COURIER_AUTO, /* directly when that is known to be possible, else through the platform */

@@ -158,8 +158,8 @@ static int read_ask(const struct call *call, struct shelf_ask *ask, char *name, 
 
 static int plugins_install(struct call *call, struct error *err)
 {
-	char name[PLUGIN_NAME_MAX + 1], source[PLUGIN_SOURCE_MAX + 1], by[SHELF_BY_MAX];
-	char digest[PLUGIN_DIGEST_LEN + 1] = "";
+	char source[PLUGIN_SOURCE_MAX + 1] = "", digest[PLUGIN_DIGEST_LEN + 1] = "";
+	char name[PLUGIN_NAME_MAX + 1] = "", by[SHELF_BY_MAX];
 	struct workspace *workspace = call->workspace;
 	struct shelf_ask ask = { .by = asker(call, by) };
 	struct waiter *waiter;

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import random
 import re
 import tarfile
@@ -76,6 +77,8 @@ def measure(daemon: Daemon) -> dict[str, float]:
 def install(stage: Stage, effort: Effort) -> Result:
     packed = archive()
     daemon = stage.daemon()
+    # Its helpers go where it may go: on one CPU they would take turns with it.
+    os.sched_setaffinity(daemon.pid, range(os.cpu_count() or 1))
     stage.file("large.tar.gz", packed)
     rounds = Rounds(max(3, effort.of(.7).rounds), {"plugins.install": lambda: measure(daemon)})
     samples = rounds.samples["plugins.install"]
@@ -89,7 +92,8 @@ def install(stage: Stage, effort: Effort) -> Result:
                   ["", "ms", "of the daemon's CPU", "its RSS + MiB, at most", "turns of its loop"],
                   [["plugins.install", *(number(worst if key == "mib" else rounds.median("plugins.install", key))
                                          for key in keys)]], gates, dict(rounds.samples),
-                  ["From the call to its answer: fetched, unpacked, checked, on disk. The work is the helper's."])
+                  ["From the call to its answer: fetched, unpacked, checked, on disk. The work is the helper's. "
+                   "The longest turns are those that start it: they last until it has begun."])
 
 
 PLUGIN_ROWS = {"install": install}

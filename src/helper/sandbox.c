@@ -2,7 +2,6 @@
 #include "helper/sandbox.h"
 
 #include <errno.h>
-#include <linux/capability.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 
 #include "base/util.h"
 #include "helper/beneath.h"
+#include "helper/capabilities.h"
 #include "helper/landlock.h"
 
 /*
@@ -98,16 +98,6 @@ static int refuse_to_run(struct error *err, int errnum, const char *what)
 			 "cannot %s, and unpacks nothing without a sandbox: %m", what);
 }
 
-static int drop_capabilities(void)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 }, now[ARRAY_LEN(none)];
-
-	if (syscall(SYS_capget, &header, now) == 0 && !now[0].permitted && !now[1].permitted)
-		return 0;
-	return (int)syscall(SYS_capset, &header, none);
-}
-
 /* Its memory, too: what is in there is nobody's business once something has been taken over. */
 static void forget_environment(void)
 {
@@ -124,7 +114,7 @@ int sandbox_begin(int n_kept, bool keep_capabilities, struct error *err)
 		return refuse_to_run(err, errno, "give up new privileges");
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return refuse_to_run(err, errno, "close itself to others");
-	if (!keep_capabilities && drop_capabilities() < 0)
+	if (!keep_capabilities && capabilities_drop() < 0)
 		return refuse_to_run(err, errno, "give up capabilities");
 
 	forget_environment();

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "helper/capabilities.h"
 #include "helper/setup-landlock.h"
 
 #define DESCRIPTORS 1024 /* the daemon's limit is for thousands of connections */
@@ -49,16 +49,6 @@ static const int signalling[] = {
 int setup_sandbox_landlock_version(void)
 {
 	return setup_landlock_version();
-}
-
-static int drop_capabilities(void)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 }, now[ARRAY_LEN(none)];
-
-	if (syscall(SYS_capget, &header, now) == 0 && !now[0].permitted && !now[1].permitted)
-		return 0;
-	return (int)syscall(SYS_capset, &header, none);
 }
 
 /* A limit that is kept from us is one that the service has set already. */
@@ -177,7 +167,7 @@ int setup_sandbox_enter(const struct setup_sandbox *sandbox, struct error *err)
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "cannot give up new privileges: %m");
-	if (drop_capabilities() < 0)
+	if (capabilities_drop() < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "cannot give up capabilities: %m");
 
 	set_limits();

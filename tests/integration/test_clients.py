@@ -12,7 +12,9 @@ import sys
 
 import pytest
 
-from harness import build_dir
+from callfixtures import here, register
+from harness import Peer, build_dir
+from harness.peer import message
 
 HERE = pathlib.Path(__file__).resolve().parent
 README = HERE.parents[1] / "README.md"
@@ -130,15 +132,26 @@ def test_the_readme_has_commands():
     assert any("socat" in line for line in commands())
 
 
-def test_the_commands_of_the_readme(platform, daemon, scout):
+@pytest.fixture
+def researcher(platform):
+    """Somebody who can be called, and says the same to everything."""
+    with Peer() as peer:
+        workspace = platform.create("researcher")
+        peer.does(message("Nothing is new."))
+        register(workspace, here(peer.port))
+        yield workspace
+
+
+def test_the_commands_of_the_readme(platform, daemon, scout, researcher):
     need("socat")
-    platform.create("researcher")
     env = {"PATH": f"{build_dir() / 'src/ctl'}:{os.environ['PATH']}", "MOLECULE_SOCKET": str(daemon.socket)}
     if platform.standin:
         platform.publish("pdf-tools")
     for line in commands():
-        if "plugin install" in line and not platform.standin:
-            continue    # a real platform's plugins are its own
+        if "plugin install" in line:
+            if platform.standin:    # a real platform's plugins are its own
+                assert "pdf-tools" in output(["sh", "-c", f"{line} 2>&1"], daemon, env=env)
+            continue
         line = line.replace(SOCKET, str(daemon.socket))
         if "--follow" in line:
             process = subprocess.Popen(["sh", "-c", f"exec {line}"], env={**daemon.env, **env},
@@ -150,10 +163,10 @@ def test_the_commands_of_the_readme(platform, daemon, scout):
         out = output(["sh", "-c", line], daemon, env=env)
         if "secrets get" in line:
             assert out == "value-of-the-openai-key"
+        elif " send " in line:
+            assert "Nothing is new." in out
         elif "delegate" in line:
             assert out.endswith(": delegated\n")
-        elif "plugin install" in line:
-            assert "pdf-tools" in out
         else:
             assert "scout" in out, line
 

@@ -90,6 +90,13 @@ static void feed_reader(struct keeper *keeper)
 	}
 }
 
+static int distrust(struct refusal *refusal)
+{
+	return refuse(refusal, ERROR_INTERNAL,
+		      "what reads the archive makes no sense: it may have "
+		      "been taken over by what it has read");
+}
+
 static int on_entry(struct keeper *keeper, const struct frame *frame, const char *name,
 		    struct refusal *refusal)
 {
@@ -99,6 +106,8 @@ static int on_entry(struct keeper *keeper, const struct frame *frame, const char
 	size_t len;
 	int r;
 
+	if (frame->what > ENTRY_LINK)
+		return distrust(refusal);
 	r = policy_path(name, frame->len, kind, &path, &len, refusal);
 	if (r < 0 || !len)
 		return r;
@@ -131,13 +140,6 @@ static int on_entry(struct keeper *keeper, const struct frame *frame, const char
 	}
 	}
 	return r < 0 ? refusal_name(refusal, path, len) : 0;
-}
-
-static int distrust(struct refusal *refusal)
-{
-	return refuse(refusal, ERROR_INTERNAL,
-		      "what reads the archive makes no sense: it may have "
-		      "been taken over by what it has read");
 }
 
 static int copy_text(char *dst, size_t size, const char *text, size_t len)

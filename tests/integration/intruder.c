@@ -6,7 +6,7 @@
  * whether it worked or was refused, unless the kernel has ended it before.
  *
  * INTRUDER is "reader:" or "keeper:" and one of the names below; INTRUDER_PATH
- * what those open that are about a file.
+ * what those open that are about a file, or what is to be said to the keeper.
  */
 
 #include <dlfcn.h>
@@ -37,8 +37,19 @@ struct archive_entry;
 EXPORT int archive_read_next_header(struct archive *archive, struct archive_entry **entry);
 
 static const char *attempt, *target;
+static char lies[1 << 20];
+static size_t lies_len;
 static int (*real_next_header)(struct archive *, struct archive_entry **);
 static int (*real_syncfs)(int);
+
+static void read_lies(void)
+{
+	int fd = open(target, O_RDONLY | O_CLOEXEC);
+	ssize_t n = read(fd, lies, sizeof(lies));
+
+	lies_len = n > 0 ? (size_t)n : 0;
+	(void)close(fd);
+}
 
 /* Before the environment is gone, and while files can be opened. */
 __attribute__((constructor)) static void prepare(void)
@@ -47,6 +58,8 @@ __attribute__((constructor)) static void prepare(void)
 
 	attempt = text ? strdup(text) : "";
 	target = path ? strdup(path) : "/etc/shadow";
+	if (strcmp(attempt, "reader:lie") == 0)
+		read_lies();
 	real_next_header = dlsym(RTLD_NEXT, "archive_read_next_header");
 	real_syncfs = dlsym(RTLD_NEXT, "syncfs");
 }
@@ -168,6 +181,23 @@ static long try_setuid(void)
 	return setuid(0);
 }
 
+/* To the keeper, in its own language; then nothing, to the end of the archive. */
+static long try_lie(void)
+{
+	char rest[4096];
+
+	for (size_t done = 0; done < lies_len;) {
+		ssize_t n = write(STDOUT_FILENO, lies + done, lies_len - done);
+
+		if (n < 0)
+			_exit(REFUSED);
+		done += (size_t)n;
+	}
+	while (read(STDIN_FILENO, rest, sizeof(rest)) > 0)
+		;
+	return 0;
+}
+
 static void intrude(const char *place)
 {
 	static const struct {
@@ -192,6 +222,7 @@ static void intrude(const char *place)
 		{ "setuid", try_setuid },
 		{ "memory", try_memory },
 		{ "much-memory", try_much_memory },
+		{ "lie", try_lie },
 	};
 	size_t len = strlen(place);
 

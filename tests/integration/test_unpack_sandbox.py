@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,15 +40,18 @@ def has_landlock() -> bool:
     return ctypes.CDLL(None).syscall(LANDLOCK_CREATE_RULESET, None, 0, LANDLOCK_VERSION_FLAG) >= 2
 
 
-def intrude(place: Yard, where: str, what: str, path: str = "/etc/shadow") -> Outcome:
+def intruder(place: Yard, wish: str = "", path: str = "") -> dict[str, str]:
+    """The environment that brings it in."""
     module = place.root / "intruder.so"
     if not module.exists():
         shutil.copy(build_dir() / "tests" / "integration" / "libintruder.so", module)
         module.chmod(0o755)
-    before = os.environ.get("ASAN_OPTIONS", "")
-    return place.run("unpack", "--name", "demo", archive=plugin(), env={
-        "LD_PRELOAD": str(module), "INTRUDER": f"{where}:{what}", "INTRUDER_PATH": path,
-        "ASAN_OPTIONS": f"{before}:verify_asan_link_order=0"})
+    sanitizer = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+    return {"LD_PRELOAD": str(module), "INTRUDER": wish, "INTRUDER_PATH": path, "ASAN_OPTIONS": sanitizer}
+
+
+def intrude(place: Yard, where: str, what: str, path: str = "/etc/shadow") -> Outcome:
+    return place.run("unpack", "--name", "demo", archive=plugin(), env=intruder(place, f"{where}:{what}", path))
 
 
 def test_an_intruder_without_a_wish_is_noticed(place: Yard) -> None:
@@ -100,6 +104,89 @@ def test_what_writes_the_files_gets_nowhere_else_with_landlock(place: Yard, what
                                   "symlink", "link", "mknod"])
 def test_what_writes_the_files_is_ended_when_it_tries(place: Yard, what: str) -> None:
     assert intrude(place, "keeper", what).status == -signal.SIGSYS
+
+
+# ---- what the reader says, when it is no longer itself ----
+
+ENTRY, DATA, PLUGIN, FAILED, END = range(5)
+FILE, FOLDER, LINK = range(3)
+NAME, VERSION, DESCRIPTION, SHA256, RUNTIME = range(5)
+ERROR_INTEGRITY = 21
+
+
+def frame(kind: int, payload: bytes = b"", what: int = 0, size: int = 0, length: int | None = None,
+          mode: int = 0o644) -> bytes:
+    """As in src/helper/frame.h."""
+    length = len(payload) if length is None else length
+    return struct.pack("=IHHIIQq", length, kind, what, mode, 0, size, 0) + payload
+
+
+GOOD = frame(ENTRY, b"plugin.yaml", size=3) + frame(DATA, b"abc") + frame(PLUGIN, b"demo", NAME)
+SENSELESS = "makes no sense"
+EARLY = "has ended early"
+
+
+def lie(place: Yard, said: bytes) -> Outcome:
+    script = place.root / "lies"
+    script.write_bytes(said)
+    intruder(place)     # so that all is there before one looks
+    place.before = place.look_outside()
+    outcome = intrude(place, "reader", "lie", str(script))
+    place.check_outside()
+    return outcome
+
+
+def test_the_intruder_speaks_the_readers_language(place: Yard) -> None:
+    """But it cannot have read all, and so cannot end: what it says up to then is believed."""
+    failed = lie(place, GOOD).failed
+    assert EARLY in failed["message"] and place.is_empty()
+
+
+@pytest.mark.parametrize(("said", "says", "kind"), [
+    (frame(ENTRY, b"../evil", size=1), "leads upward", "integrity"),
+    (frame(ENTRY, b"/etc/evil", size=1), "is absolute", "integrity"),
+    (frame(ENTRY, b"a\0b", size=1), "control character", "integrity"),
+    (frame(ENTRY, b"", size=1), "empty name", "integrity"),
+    (frame(ENTRY, b"a" * 2000), "longer than 1024", "integrity"),
+    (frame(ENTRY, b"a", size=1 << 40), "larger than 536870912 bytes", "too_large"),
+    (frame(ENTRY, b"a", size=(1 << 64) - 1), "larger than 536870912 bytes", "too_large"),
+    (frame(ENTRY, b"a", what=3), SENSELESS, "internal"), (frame(ENTRY, b"a", what=0xffff), SENSELESS, "internal"),
+    (frame(DATA, b"x"), SENSELESS, "internal"), (frame(ENTRY, b"a", size=1) + frame(DATA, b"xx"), SENSELESS, "internal"),
+    (frame(ENTRY, b"a", size=1) + frame(DATA), SENSELESS, "internal"),
+    (frame(ENTRY, b"a", size=1) + frame(ENTRY, b"b"), SENSELESS, "internal"),
+    (frame(ENTRY, b"a", size=1) + frame(PLUGIN, b"demo"), SENSELESS, "internal"),
+    (frame(ENTRY, b"a", size=1) + frame(END), SENSELESS, "internal"),
+    (frame(5), SENSELESS, "internal"), (frame(0xffff), SENSELESS, "internal"),
+    (frame(DATA, b"", length=40_000), SENSELESS, "internal"), (frame(DATA, b"", length=0xffffffff), SENSELESS, "internal"),
+    (frame(PLUGIN, b"n" * 65, NAME), SENSELESS, "internal"), (frame(PLUGIN, b"a\0b", NAME), SENSELESS, "internal"),
+    (frame(PLUGIN, b"v" * 65, VERSION), SENSELESS, "internal"), (frame(PLUGIN, b"x", 5), SENSELESS, "internal"),
+    (frame(PLUGIN, b"d" * 1025, DESCRIPTION), SENSELESS, "internal"),
+    (frame(PLUGIN, b"r", RUNTIME) * 33, SENSELESS, "internal"), (frame(PLUGIN, b"0" * 65, SHA256), SENSELESS, "internal"),
+    (frame(FAILED, b"no NUL", ERROR_INTEGRITY), SENSELESS, "internal"), (frame(FAILED, b"", 1), SENSELESS, "internal"),
+    (frame(FAILED, b"a\0b", 999), SENSELESS, "internal"),
+    (frame(FAILED, b"\x1b[2J\0\x1b]0;title\x07", ERROR_INTEGRITY), "?]0;title?", "integrity"),
+    (b"x" * 100_000, SENSELESS, "internal"), (b"\0" * 31, EARLY, "internal"), (frame(DATA, b"x", length=5), EARLY, "internal"),
+])
+def test_the_reader_is_not_believed(place: Yard, said: bytes, says: str, kind: str) -> None:
+    failed = lie(place, said).failed
+    assert says in failed["message"] and failed["kind"] == kind
+    assert failed["message"].isprintable() and failed["message"].isascii()
+    assert place.is_empty()
+
+
+def test_the_reader_cannot_say_that_all_was_read(place: Yard) -> None:
+    """While there is more to come, the digest of it all is not known."""
+    script = place.root / "lies"
+    script.write_bytes(GOOD + frame(END))
+    process = place.start("unpack", "--name", "demo", env=intruder(place, "reader:lie", str(script)))
+    assert process.stdin and process.stdout
+    process.stdin.write(plugin(file(b"a", os.urandom(100_000)))[:-50])
+    process.stdin.flush()
+    assert SENSELESS.encode() in process.stdout.readline()
+    assert process.wait() == 1
+    assert place.is_empty()
+    process.stdin.close()
+    process.stdout.close()
 
 
 def status(pid: int) -> dict[str, str]:

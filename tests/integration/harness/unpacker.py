@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -99,6 +100,10 @@ class Yard:
         return self.root / "staging"
 
     @property
+    def program(self) -> Path:
+        return self.root / "molecule-unpack"
+
+    @property
     def outside(self) -> Path:
         return self.root / "outside"
 
@@ -111,6 +116,9 @@ class Yard:
         self.staging.mkdir()
         self.outside.mkdir()
         (self.outside / "canary").write_text("alive\n")
+        # A copy: another user may not get at the build directory.
+        shutil.copy(build_dir() / "src" / "helper" / "molecule-unpack", self.program)
+        self.program.chmod(0o755)
         if self.who.uid is not None:
             for path in (self.staging, self.outside, self.outside / "canary"):
                 os.chown(path, self.who.uid, -1)
@@ -121,23 +129,21 @@ class Yard:
         seen = []
         for path in sorted([self.root, *self.root.iterdir(), *self.outside.rglob("*")]):
             info = path.lstat()
-            content = path.read_bytes() if stat.S_ISREG(info.st_mode) else b""
+            content = hashlib.sha256(path.read_bytes()).hexdigest() if stat.S_ISREG(info.st_mode) else ""
             inside = path in (self.staging, self.root)
             seen.append((str(path), info.st_mode, info.st_uid, 0 if inside else info.st_nlink,
                          0 if inside else info.st_mtime_ns, content))
         return seen
+
+    def check_outside(self) -> None:
+        now = self.look_outside()
+        assert now == self.before, set(now) ^ set(self.before)
 
     def is_empty(self) -> bool:
         return not any(self.staging.iterdir())
 
     def start(self, *arguments: str, around: Sequence[str] = (), env: dict[str, str] | None = None,
               **options: Any) -> subprocess.Popen[bytes]:
-        """The program is copied: another user may not get at the build directory."""
-        program = self.root / "molecule-unpack"
-        if not program.exists():
-            shutil.copy(build_dir() / "src" / "helper" / "molecule-unpack", program)
-            program.chmod(0o755)
-            self.before = self.look_outside()
         directory = os.open(self.staging, os.O_RDONLY | os.O_DIRECTORY)
 
         def prepare() -> None:
@@ -146,7 +152,7 @@ class Yard:
             self.who.become()
 
         try:
-            return subprocess.Popen([*around, str(program), *arguments], stdin=subprocess.PIPE,
+            return subprocess.Popen([*around, str(self.program), *arguments], stdin=subprocess.PIPE,
                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, close_fds=False,
                                     preexec_fn=prepare, env={**os.environ, **(env or {})}, **options)
         finally:
@@ -166,8 +172,7 @@ class Yard:
 
     def unpack(self, archive: bytes, *arguments: str, name: str = "demo", **options: Any) -> Outcome:
         outcome = self.run("unpack", "--name", name, *arguments, archive=archive, **options)
-        now = self.look_outside()
-        assert now == self.before, set(now) ^ set(self.before)
+        self.check_outside()
         return outcome
 
     def clear(self) -> None:

@@ -37,7 +37,7 @@
 #define STATUS_MAX 1024
 #define LAST_MS 5000 /* for what is cleaned up at the end: it is done at the next start, else */
 #define READY_RETRY_MS 100  /* the manager's queue was full */
-#define TRIM_AFTER_MS 30000 /* when thousands that start together have joined */
+#define TRIM_AFTER_MS 30000 /* when the last of those that start together has joined */
 
 /*
  * Memory for hosts with thousands of workspaces. glibc raises the size from
@@ -188,7 +188,7 @@ static void daemon_adopt(struct daemon *daemon, struct config *config)
 	agent_settings_drop_workspaces(&config->agent);
 	config_free(daemon->config);
 	daemon->config = config;
-	timer_start(&daemon->trim, TRIM_AFTER_MS);
+	timer_start(&daemon->trim, agent_starts_ms(daemon->agent) + TRIM_AFTER_MS);
 	log_set_level((int)config->daemon.log_level);
 	if (daemon->server)
 		server_configure(daemon->server, &config->rpc, config->daemon.socket_group);
@@ -411,7 +411,7 @@ static void daemon_serve(struct daemon *daemon)
 			   "tokens and secrets may be swapped to disk: raise LimitMEMLOCK");
 
 	daemon->running = true;
-	timer_start(&daemon->trim, TRIM_AFTER_MS);
+	timer_start(&daemon->trim, agent_starts_ms(daemon->agent) + TRIM_AFTER_MS);
 	log_info("molecule-agentd %s is ready; workspaces: %zu", MOLECULE_VERSION,
 		 daemon->agent->n_workspaces);
 	daemon_say_ready(daemon);

@@ -246,7 +246,7 @@ static void agent_drop_missing(struct agent *agent, const struct agent_settings 
 static void agent_commit(struct agent *agent, struct plan *plan,
 			 const struct workspace_settings *wanted, struct buffer *changed)
 {
-	int64_t after_ms = (int64_t)(agent->n_started * 1000 / STARTS_PER_SECOND);
+	int64_t after_ms = agent_starts_ms(agent);
 	struct workspace *fresh = TAKE(plan->fresh);
 
 	if (!fresh) {
@@ -293,6 +293,11 @@ int agent_apply(struct agent *agent, const struct agent_settings *settings, stru
 	plans_free(plans, settings->n_workspaces);
 	agent_tidy_platforms(agent);
 	return r;
+}
+
+int64_t agent_starts_ms(const struct agent *agent)
+{
+	return (int64_t)(agent->n_started * 1000 / STARTS_PER_SECOND);
 }
 
 struct workspace *agent_find(struct agent *agent, const char *name_or_id)

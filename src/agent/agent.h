@@ -57,6 +57,9 @@ int agent_keep_plugins(struct agent *agent, struct reaper *reaper, struct error 
 int agent_apply(struct agent *agent, const struct agent_settings *settings, struct buffer *changed,
 		struct error *err);
 
+/* How long the starts of the last agent_apply() are spread over. */
+int64_t agent_starts_ms(const struct agent *agent);
+
 /* By name or id. NULL: none. */
 struct workspace *agent_find(struct agent *agent, const char *name_or_id);
 /* The only one; NULL with ERROR_NOT_FOUND or ERROR_CONFLICT and what to write instead. */

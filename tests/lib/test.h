@@ -57,3 +57,10 @@ _Noreturn void test_skip(const char *why);
 	} while (0)
 
 bool test_same(const char *a, const char *b);
+
+/*
+ * For what a test makes in the middle of a line: it lives as long as the test,
+ * which is a process of its own, and is no leak. Returns memory, which is not
+ * NULL.
+ */
+void *test_keep(void *memory);

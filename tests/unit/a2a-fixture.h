@@ -16,9 +16,8 @@
 /* JSON in C is hard to read: here its quotes are single. */
 static inline char *json(const char *text)
 {
-	char *copy = strdup(text);
+	char *copy = test_keep(strdup(text));
 
-	CHECK(copy);
 	for (char *at = copy; *at; at++)
 		if (*at == '\'')
 			*at = '"';

@@ -7,10 +7,10 @@
 static char *written(const struct a2a_answer *answer,
 		     int (*write)(const struct a2a_answer *answer, struct buffer *out))
 {
-	struct buffer out = BUFFER_INIT(1 << 20);
+	AUTO(buffer_fini) struct buffer out = BUFFER_INIT(1 << 20);
 
 	CHECK(write(answer, &out) == 0);
-	return buffer_take_text(&out);
+	return test_keep(buffer_take_text(&out));
 }
 
 static struct a2a_answer read_outcome(enum a2a_route route, enum http_outcome outcome, bool sent)
@@ -194,7 +194,7 @@ TEST(what_is_no_reply_is_the_peers_error)
 /* An array of that many zeros, that many levels down. */
 static char *array_of(size_t n, size_t depth)
 {
-	struct buffer out = BUFFER_INIT(1 << 20);
+	AUTO(buffer_fini) struct buffer out = BUFFER_INIT(1 << 20);
 
 	(void)buffer_append_text(&out, "{'result':");
 	for (size_t i = 0; i < depth; i++)
@@ -205,7 +205,7 @@ static char *array_of(size_t n, size_t depth)
 		(void)buffer_append_char(&out, ']');
 	(void)buffer_append_char(&out, '}');
 	CHECK(!out.failed);
-	return buffer_take_text(&out);
+	return test_keep(buffer_take_text(&out));
 }
 
 TEST(an_answer_has_a_limit_of_values_and_levels)

@@ -6,6 +6,7 @@
 
 #include "a2a-fixture.h"
 #include "base/jsonscan.h"
+#include "base/util.h"
 #include "lib/test.h"
 
 #define FRONT(method) "{'jsonrpc':'2.0','id':'r1','method':'" method "','params':{"
@@ -21,16 +22,13 @@ static struct json_text checked(const char *text)
 
 static char *write_it(const struct a2a_request *request)
 {
-	struct buffer out = BUFFER_INIT(2 * A2A_MESSAGE_MAX);
+	AUTO(buffer_fini) struct buffer out = BUFFER_INIT(2 * A2A_MESSAGE_MAX);
 	struct error err = { 0 };
-	char *text;
 
 	CHECK(a2a_request_write(request, &out, &err) == 0);
 	CHECK(err.kind == ERROR_NONE);
-	(void)checked(strndup(buffer_at(&out), buffer_len(&out)));
-	text = buffer_take_text(&out);
-	CHECK(text);
-	return text;
+	(void)checked(test_keep(strndup(buffer_at(&out), buffer_len(&out))));
+	return test_keep(buffer_take_text(&out));
 }
 
 static char *write_message(enum a2a_version version, const char *message)
@@ -277,9 +275,8 @@ static int write_of_length(size_t len, struct buffer *out, struct error *err)
 {
 	size_t around = strlen(write_text(A2A_0_3, "''")) - 2;
 	size_t text_len = len - around;
-	char *text = malloc(text_len);
+	char *text = test_keep(malloc(text_len));
 
-	CHECK(text);
 	memset(text, 'x', text_len);
 	text[0] = text[text_len - 1] = '"';
 	return a2a_request_write(
@@ -289,7 +286,7 @@ static int write_of_length(size_t len, struct buffer *out, struct error *err)
 
 TEST(what_the_platform_would_cut_off_is_not_sent)
 {
-	struct buffer out = BUFFER_INIT(2 * A2A_MESSAGE_MAX);
+	AUTO(buffer_fini) struct buffer out = BUFFER_INIT(2 * A2A_MESSAGE_MAX);
 	struct error err = { 0 };
 
 	CHECK(write_of_length(A2A_MESSAGE_MAX, &out, &err) == 0);
@@ -304,7 +301,7 @@ TEST(what_the_platform_would_cut_off_is_not_sent)
 
 TEST(a_buffer_of_less_is_too_small_as_well)
 {
-	struct buffer out = BUFFER_INIT(A2A_MESSAGE_MAX);
+	AUTO(buffer_fini) struct buffer out = BUFFER_INIT(A2A_MESSAGE_MAX);
 	struct error err = { 0 };
 
 	CHECK(write_of_length(A2A_MESSAGE_MAX + 1, &out, &err) == -EMSGSIZE);
@@ -314,13 +311,14 @@ TEST(a_buffer_of_less_is_too_small_as_well)
 
 TEST(a_task_is_asked_for_in_each_versions_words)
 {
-	struct buffer out = BUFFER_INIT(1024);
+	AUTO(buffer_fini) struct buffer out = BUFFER_INIT(1024);
 
 	CHECK(a2a_request_write_get(A2A_0_3, "r2", "t\"1", &out) == 0);
-	CHECK_TEXT(buffer_take_text(&out), "{\"jsonrpc\":\"2.0\",\"id\":\"r2\",\"method\":"
-					   "\"tasks/get\",\"params\":{\"id\":\"t\\\"1\"}}");
+	CHECK_TEXT(test_keep(buffer_take_text(&out)),
+		   "{\"jsonrpc\":\"2.0\",\"id\":\"r2\",\"method\":"
+		   "\"tasks/get\",\"params\":{\"id\":\"t\\\"1\"}}");
 	CHECK(a2a_request_write_get(A2A_1_0, "r1", "t1", &out) == 0);
-	CHECK_TEXT(buffer_take_text(&out), json(FRONT("GetTask") "'id':'t1'}}"));
+	CHECK_TEXT(test_keep(buffer_take_text(&out)), json(FRONT("GetTask") "'id':'t1'}}"));
 	CHECK_TEXT(a2a_version_name(A2A_0_3), "0.3");
 	CHECK_TEXT(a2a_version_name(A2A_1_0), "1.0");
 }

@@ -11,11 +11,13 @@
 
 static char *text_of(struct json_text string)
 {
-	char *text = NULL;
+	char *text;
 
-	if (string.len)
-		CHECK(json_text_dup(string, &text) == 0);
-	return text;
+	if (!string.len)
+		return NULL;
+
+	CHECK(json_text_dup(string, &text) == 0);
+	return test_keep(text);
 }
 
 static struct a2a_shape shape_of(const char *text)
@@ -272,15 +274,16 @@ struct streamed {
 
 static struct streamed stream_of(const char *body)
 {
-	struct buffer out = BUFFER_INIT(strlen(body));
+	struct buffer *out = test_keep(calloc(1, sizeof(*out)));
 	struct streamed streamed = { 0 };
 	struct json_text text;
 
+	buffer_init(out, strlen(body));
 	body = json(body);
 	CHECK(a2a_stream_is("application/json", body, strlen(body)));
-	streamed.r = a2a_stream_read(body, strlen(body), &out, &text, &streamed.shape);
+	streamed.r = a2a_stream_read(body, strlen(body), out, &text, &streamed.shape);
 	if (streamed.r == 0)
-		streamed.response = strndup(text.at, text.len);
+		streamed.response = test_keep(strndup(text.at, text.len));
 	return streamed;
 }
 

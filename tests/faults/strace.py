@@ -93,7 +93,7 @@ class Strace:
     def __exit__(self, *_: object) -> None:
         """Lets go of the daemon, which lives on if it does."""
         assert self._process and self._process.stderr
-        if self.kills:
+        if self.kills and self._is_dying():
             # To let go of a thread whose others are about to die is more than it can do.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(DEATH_S)
@@ -101,6 +101,17 @@ class Strace:
             self._process.send_signal(signal.SIGTERM)
         self._process.wait()
         self._process.stderr.close()
+
+    def _is_dying(self) -> bool:
+        """Whether SIGKILL has reached the daemon, though it may not be gone yet."""
+        try:
+            status = dict(line.split(":\t", 1) for line in
+                          Path(f"/proc/{self.pid}/status").read_text().splitlines() if ":\t" in line)
+        except OSError:
+            return True
+        pending = int(status["SigPnd"], 16) | int(status["ShdPnd"], 16)
+        return (status["State"][0] in "ZX" or pending >> (signal.SIGKILL - 1) & 1 == 1
+                or "+++ killed by SIGKILL" in self.output.read_text())
 
     def calls(self) -> list[Call]:
         """Those of the main thread, which is in the first line, unless some paths are all that is seen."""

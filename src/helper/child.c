@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -139,23 +140,43 @@ static int child_run(const struct policy_limits *limits)
 	return frame_flush(&telling->frames) < 0;
 }
 
-/* Never returns. Ends with the keeper, and has no descriptor of its. */
-__attribute__((noreturn)) static void child_main(const struct policy_limits *limits, pid_t keeper,
-						 int in, int out)
+/* In this order nothing is closed that is still wanted: what is given is above what is kept. */
+static int settle(int in, int out, int n_kept, pid_t parent)
 {
-	/* In this order nothing is closed that is still wanted: in and out are above 3. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != keeper ||
-	    dup2(in, READ_FD) < 0 || dup2(out, WRITE_FD) < 0 ||
-	    close_range(STDERR_FILENO + 1, ~0u, 0) < 0)
-		_exit(1);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent)
+		return -1;
+	if (dup2(in, READ_FD) < 0)
+		return -1;
+	if (out < 0)
+		(void)close(WRITE_FD);
+	else if (dup2(out, WRITE_FD) < 0)
+		return -1;
+	return close_range((unsigned)n_kept, ~0u, 0);
+}
 
-	_exit(child_run(limits));
+pid_t child_fork(int in, int out, int n_kept)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid == 0 && settle(in, out, n_kept, parent) < 0)
+		_exit(1);
+	return pid;
+}
+
+void child_end(pid_t pid)
+{
+	if (pid <= 0)
+		return;
+
+	(void)kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
 }
 
 int child_start(const struct policy_limits *limits, struct child *ret, struct error *err)
 {
 	int in[2], out[2];
-	pid_t keeper = getpid(), pid;
+	pid_t pid;
 
 	if (pipe2(in, O_CLOEXEC) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "cannot make a pipe: %m");
@@ -169,15 +190,16 @@ int child_start(const struct policy_limits *limits, struct child *ret, struct er
 	(void)fcntl(in[1], F_SETPIPE_SZ, PIPE_SIZE);
 	(void)fcntl(out[1], F_SETPIPE_SZ, PIPE_SIZE);
 
-	pid = fork();
+	pid = child_fork(in[0], out[1], STDERR_FILENO + 1);
 	if (pid == 0)
-		child_main(limits, keeper, in[0], out[1]);
+		_exit(child_run(limits));
 
 	(void)close(in[0]);
 	(void)close(out[1]);
 	if (pid < 0 || fd_set_nonblocking(in[1]) < 0) {
 		int errnum = errno;
 
+		child_end(pid);
 		(void)close(in[1]);
 		(void)close(out[0]);
 		return error_set(err, ERROR_INTERNAL, errnum,

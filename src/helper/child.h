@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The process that reads the archive: inflates, parses, and says as frames what
- * it has found. It can do nothing else; see helper/sandbox.h.
+ * Processes that the keeper has beside it; see helper/sandbox.h. The one that
+ * reads the archive inflates, parses, and says as frames what it has found.
  */
 
 #include <sys/types.h>
@@ -16,5 +16,14 @@ struct child {
 	int frames; /* and what is in it comes out */
 };
 
-/* The child does not return from this. */
+/*
+ * Forks. In the child, 0: in is descriptor 0 and out is 1 (-1: there is none),
+ * none from n_kept on is open, and it ends when its parent does.
+ */
+pid_t child_fork(int in, int out, int n_kept);
+
+/* Ends it, if pid is one, and waits until it has gone. */
+void child_end(pid_t pid);
+
+/* Starts the one that reads. */
 int child_start(const struct policy_limits *limits, struct child *ret, struct error *err);

@@ -218,9 +218,10 @@ static int add_rules_of_keeper(scmp_filter_ctx filter, const struct sandbox_keep
 	if (r == 0)
 		r = seccomp_rule_add(filter, needs_openat ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EACCES),
 				     SCMP_SYS(openat), 0);
-	if (r == 0 && keeper->reader)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(kill), 2,
-				     INT_IS(0, keeper->reader), INT_IS(1, SIGKILL));
+	for (size_t i = 0; i < ARRAY_LEN(keeper->children) && r == 0; i++)
+		if (keeper->children[i])
+			r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(kill), 2,
+					     INT_IS(0, keeper->children[i]), INT_IS(1, SIGKILL));
 	return r;
 }
 
@@ -251,6 +252,25 @@ int sandbox_reader(int read_fd, int write_fd, struct error *err)
 	if (!filter)
 		return refuse_to_run(err, ENOMEM, "put up its filter of system calls");
 	return put_up(filter, add_rules_of_reader(filter, read_fd, write_fd), err);
+}
+
+int sandbox_flusher(int read_fd, int directory, struct error *err)
+{
+	scmp_filter_ctx filter;
+	int r;
+
+	r = set_limits(0, 0, err);
+	if (r < 0)
+		return r;
+
+	filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	if (!filter)
+		return refuse_to_run(err, ENOMEM, "put up its filter of system calls");
+	r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(read), 1, INT_IS(0, read_fd));
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(syncfs), 1,
+				     INT_IS(0, directory));
+	return put_up(filter, r, err);
 }
 
 int sandbox_keeper(const struct sandbox_keeper *keeper, struct error *err)

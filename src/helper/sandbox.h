@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * What keeps a taken-over process harmless. There are two of them:
+ * What keeps a taken-over process harmless. Two do the work:
  *
  * The reader inflates and parses. It can read one pipe, write another, have
  * memory and end; it has no other descriptor and no system call that names a
@@ -12,8 +12,10 @@
  * it can only name what openat2() and the *at() calls reach from a directory that
  * it has; with Landlock, where the kernel has it, nothing outside of that one.
  *
- * Neither can make sockets, run programs, fork, trace, change who it is, map
- * memory to execute or gain rights by any of it; both have limits on memory,
+ * A third one, the flusher, has the directory and no call but syncfs().
+ *
+ * None can make sockets, run programs, fork, trace, change who it is, map
+ * memory to execute or gain rights by any of it; all have limits on memory,
  * descriptors and CPU time. A forbidden call ends the process; the few that a
  * library makes in good faith fail instead.
  *
@@ -36,9 +38,12 @@ int sandbox_begin(int n_kept, bool keep_capabilities, struct error *err);
 /* After this only read_fd can be read and only write_fd written. */
 int sandbox_reader(int read_fd, int write_fd, struct error *err);
 
+/* After this only read_fd can be read, and the file system of directory synchronised. */
+int sandbox_flusher(int read_fd, int directory, struct error *err);
+
 struct sandbox_keeper {
 	int directory;      /* what may be reached */
-	pid_t reader;       /* may be killed; 0: there is none */
+	pid_t children[2];  /* may be killed; 0: there is none */
 	uint64_t file_size; /* of any file that it writes */
 	bool moves;         /* directories within the one */
 	bool links;         /* makes and reads symbolic links, locks and syncs directories */

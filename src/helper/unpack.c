@@ -16,6 +16,7 @@
 #include "base/util.h"
 #include "helper/beneath.h"
 #include "helper/child.h"
+#include "helper/flusher.h"
 #include "helper/frame.h"
 #include "helper/pluginfile.h"
 #include "helper/sandbox.h"
@@ -31,6 +32,7 @@ struct keeper {
 	struct ledger ledger;
 	struct tree tree;
 	pid_t reader;
+	struct flusher flusher;
 	int feed; /* to the reader; -1 once it has everything */
 	uint64_t packed;
 	struct sha256 tarball;
@@ -281,6 +283,7 @@ static int read_frames(struct keeper *keeper, struct refusal *refusal)
 	if (r < 0)
 		return distrust(refusal);
 
+	flusher_tell(&keeper->flusher, keeper->tree.n_bytes);
 	say_progress(keeper->say, keeper->tree.n_files, keeper->tree.n_bytes);
 	return 0;
 }
@@ -431,23 +434,12 @@ static int conclude(struct keeper *keeper, struct refusal *refusal)
 	return 0;
 }
 
-static void end_reader(struct keeper *keeper)
-{
-	if (!keeper->reader)
-		return;
-
-	(void)kill(keeper->reader, SIGKILL);
-	while (waitpid(keeper->reader, NULL, 0) < 0 && errno == EINTR)
-		;
-	keeper->reader = 0;
-}
-
 static int keep(struct keeper *keeper, struct refusal *refusal)
 {
 	const struct unpack_request *request = keeper->request;
 	struct sandbox_keeper sandbox = {
 		.directory = request->staging,
-		.reader = keeper->reader,
+		.children = { keeper->reader, keeper->flusher.pid },
 		.file_size = request->limits.unpacked,
 	};
 	int r;
@@ -476,6 +468,7 @@ static int start_reader(struct keeper *keeper, struct refusal *refusal)
 	keeper->reader = child.pid;
 	keeper->feed = child.feed;
 	keeper->frames.fd = child.frames;
+	flusher_start(&keeper->flusher, keeper->request->staging);
 	return 0;
 }
 
@@ -490,7 +483,7 @@ int unpack(const struct unpack_request *request, struct say *say, struct refusal
 
 	keeper->request = request;
 	keeper->say = say;
-	keeper->feed = keeper->frames.fd = -1;
+	keeper->feed = keeper->frames.fd = keeper->flusher.wake = -1;
 	keeper->now = time(NULL);
 	keeper->tree = (struct tree){ .root = -1, .parent = -1, .file = -1 };
 	ledger_init(&keeper->ledger, request->limits.files);
@@ -499,7 +492,8 @@ int unpack(const struct unpack_request *request, struct say *say, struct refusal
 	if (r == 0)
 		r = keep(keeper, refusal);
 
-	end_reader(keeper);
+	child_end(keeper->reader);
+	flusher_stop(&keeper->flusher);
 	tree_fini(&keeper->tree);
 	if (r < 0)
 		(void)sweep(request->staging, NULL);

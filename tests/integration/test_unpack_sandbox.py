@@ -208,49 +208,66 @@ def confined(place: Yard, pid: int) -> bool:
     return int(status(pid)["Seccomp_filters"]) == inherited + 1
 
 
-def wait_for_both(place: Yard, keeper: int) -> list[int]:
-    wait_for(lambda: confined(place, keeper) and any(confined(place, pid) for pid in children(keeper)))
+def wait_for_all(place: Yard, keeper: int) -> list[int]:
+    """What writes, what reads, and what flushes."""
+    wait_for(lambda: confined(place, keeper) and [confined(place, pid) for pid in children(keeper)] == [True, True])
     return [keeper, *children(keeper)]
 
 
 @pytest.mark.smoke
-def test_both_are_confined_before_the_first_byte_comes(place: Yard) -> None:
+def test_all_are_confined_before_the_first_byte_comes(place: Yard) -> None:
     held = os.open("/dev/null", os.O_RDONLY)
     os.set_inheritable(held, True)
     process = place.start("unpack", "--name", "demo")
-    both = wait_for_both(place, process.pid)
-    assert len(both) == 2
-    for pid in both:
+    everyone = wait_for_all(place, process.pid)
+    for pid in everyone:
         facts = status(pid)
         assert facts["NoNewPrivs"] == "1"
         assert {facts[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {"0" * 16}
     if os.geteuid() == 0:
-        for pid in both:
+        for pid in everyone:
             limits = Path(f"/proc/{pid}/limits").read_text()
             assert re.search(r"Max core file size +0 +0 ", limits)
             assert re.search(r"Max processes +0 +0 ", limits)
             assert not Path(f"/proc/{pid}/environ").read_bytes().strip(b"\0")
-        keeper, reader = ([os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()] for pid in both)
+        keeper, reader, flusher = ([os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
+                                   for pid in everyone)
         assert len(reader) == 3 and sum(name.startswith("pipe:") for name in reader) == 3
-        assert all(name.startswith("pipe:") or name.startswith(str(place.staging)) for name in keeper)
+        assert len(flusher) == 3 and sum(name.startswith("pipe:") for name in flusher) == 2
+        assert all(name.startswith("pipe:") or name.startswith(str(place.staging)) for name in [*keeper, *flusher])
     os.close(held)
     assert place.finish(process, plugin()).done["files"] == 1
 
 
 def test_without_its_reader_it_says_so_and_leaves_nothing(place: Yard) -> None:
     process = place.start("unpack", "--name", "demo")
-    os.kill(wait_for_both(place, process.pid)[1], signal.SIGKILL)
+    os.kill(wait_for_all(place, process.pid)[1], signal.SIGKILL)
     failed = place.finish(process, plugin(file(b"a", os.urandom(100_000)))).failed
     assert failed["message"] == f"what reads the archive was ended by signal {int(signal.SIGKILL)}"
     assert place.is_empty()
 
 
-def test_the_reader_does_not_outlive_it(place: Yard) -> None:
+def test_without_what_flushes_it_takes_longer_only(place: Yard) -> None:
     process = place.start("unpack", "--name", "demo")
-    reader = wait_for_both(place, process.pid)[1]
+    os.kill(wait_for_all(place, process.pid)[2], signal.SIGKILL)
+    archive = plugin(*(file(b"%d" % number, os.urandom(1 << 20)) for number in range(20)))
+    assert place.finish(process, archive).done["files"] == 21
+
+
+def test_nobody_is_left_when_it_is_done(place: Yard) -> None:
+    process = place.start("unpack", "--name", "demo")
+    others = wait_for_all(place, process.pid)[1:]
+    assert place.finish(process, plugin()).done
+    assert not any(Path(f"/proc/{pid}").exists() for pid in others)
+
+
+def test_the_others_do_not_outlive_it(place: Yard) -> None:
+    process = place.start("unpack", "--name", "demo")
+    others = wait_for_all(place, process.pid)[1:]
     process.kill()
     assert place.finish(process).status == -signal.SIGKILL
-    wait_for(lambda: not Path(f"/proc/{reader}").exists() or status(reader)["State"].startswith("Z"))
+    for pid in others:
+        wait_for(lambda pid=pid: not Path(f"/proc/{pid}").exists() or status(pid)["State"].startswith("Z"))
 
 
 def injecting(*faults: str) -> list[str]:

@@ -98,6 +98,11 @@ static int refuse_to_run(struct error *err, int errnum, const char *what)
 			 "cannot %s, and unpacks nothing without a sandbox: %m", what);
 }
 
+static int refuse_filter(struct error *err, int errnum)
+{
+	return refuse_to_run(err, errnum, "put up its filter of system calls");
+}
+
 /* Its memory, too: what is in there is nobody's business once something has been taken over. */
 static void forget_environment(void)
 {
@@ -225,6 +230,25 @@ static int add_rules_of_keeper(scmp_filter_ctx filter, const struct sandbox_keep
 	return r;
 }
 
+/* Sets the limits, and makes a filter that lets no system call pass yet. */
+static int begin_filter(uint64_t file_size, rlim_t n_descriptors, scmp_filter_ctx *ret_filter,
+			struct error *err)
+{
+	scmp_filter_ctx filter;
+	int r;
+
+	r = set_limits(file_size, n_descriptors, err);
+	if (r < 0)
+		return r;
+
+	filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	if (!filter)
+		return refuse_filter(err, ENOMEM);
+
+	*ret_filter = filter;
+	return 0;
+}
+
 /* Ends the filter, whatever r is. */
 static int put_up(scmp_filter_ctx filter, int r, struct error *err)
 {
@@ -235,7 +259,7 @@ static int put_up(scmp_filter_ctx filter, int r, struct error *err)
 	if (r == 0)
 		r = seccomp_load(filter);
 	seccomp_release(filter);
-	return r == 0 ? 0 : refuse_to_run(err, -r, "put up its filter of system calls");
+	return r == 0 ? 0 : refuse_filter(err, -r);
 }
 
 int sandbox_reader(int read_fd, int write_fd, struct error *err)
@@ -244,13 +268,9 @@ int sandbox_reader(int read_fd, int write_fd, struct error *err)
 	int r;
 
 	/* No descriptor can be had any more: those that are open are all. */
-	r = set_limits(0, 0, err);
+	r = begin_filter(0, 0, &filter, err);
 	if (r < 0)
 		return r;
-
-	filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	if (!filter)
-		return refuse_to_run(err, ENOMEM, "put up its filter of system calls");
 	return put_up(filter, add_rules_of_reader(filter, read_fd, write_fd), err);
 }
 
@@ -259,13 +279,10 @@ int sandbox_flusher(int read_fd, int directory, struct error *err)
 	scmp_filter_ctx filter;
 	int r;
 
-	r = set_limits(0, 0, err);
+	r = begin_filter(0, 0, &filter, err);
 	if (r < 0)
 		return r;
 
-	filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	if (!filter)
-		return refuse_to_run(err, ENOMEM, "put up its filter of system calls");
 	r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(read), 1, INT_IS(0, read_fd));
 	if (r == 0)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(syncfs), 1,
@@ -281,12 +298,9 @@ int sandbox_keeper(const struct sandbox_keeper *keeper, struct error *err)
 
 	r = landlock_confine(keeper->directory, keeper->moves, keeper->links, err);
 	if (r == 0)
-		r = set_limits(keeper->file_size, KEEPER_DESCRIPTORS, err);
+		r = begin_filter(keeper->file_size, KEEPER_DESCRIPTORS, &filter, err);
 	if (r < 0)
 		return r;
 
-	filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	if (!filter)
-		return refuse_to_run(err, ENOMEM, "put up its filter of system calls");
 	return put_up(filter, add_rules_of_keeper(filter, keeper, needs_openat), err);
 }

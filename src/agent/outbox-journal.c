@@ -18,25 +18,33 @@
 	" id, workspace, key, target, platform_id, status, preview, error, created_at," \
 	" updated_at, rowid"
 
-/* A statement and its parameters, given in order; the first failure is kept. */
+/* A statement and its parameters, given in order; nothing is done after the first failure. */
 struct question {
 	struct outbox_job *job;
 	struct sqlite3_stmt *stmt;
-	int at, code;
+	struct error *err;
+	int n_given;
+	int r; /* what next_row() answers if it is a failure */
 };
 
-static int ask(struct question *question, struct outbox_job *job, const char *sql,
-	       struct error *err)
+static struct question ask(struct outbox_job *job, const char *sql, struct error *err)
 {
-	*question = (struct question){ .job = job, .code = SQLITE_OK };
-	return store_prepare(&job->store, sql, &question->stmt, err);
+	struct question question = { .job = job, .err = err };
+
+	question.r = store_prepare(&job->store, sql, &question.stmt, err);
+	return question;
+}
+
+static void check(struct question *question, int code)
+{
+	question->r = store_check(&question->job->store, code, question->err);
 }
 
 static void give_text(struct question *question, const char *text, size_t len)
 {
-	if (question->code == SQLITE_OK)
-		question->code = sqlite3_bind_text64(question->stmt, ++question->at, text, len,
-						     SQLITE_STATIC, SQLITE_UTF8);
+	if (question->r == 0)
+		check(question, sqlite3_bind_text64(question->stmt, ++question->n_given, text, len,
+						    SQLITE_STATIC, SQLITE_UTF8));
 }
 
 static void give(struct question *question, const char *text)
@@ -46,17 +54,15 @@ static void give(struct question *question, const char *text)
 
 static void give_int(struct question *question, int64_t value)
 {
-	if (question->code == SQLITE_OK)
-		question->code = sqlite3_bind_int64(question->stmt, ++question->at, value);
+	if (question->r == 0)
+		check(question, sqlite3_bind_int64(question->stmt, ++question->n_given, value));
 }
 
-/* 1: a row, 0: no more. */
-static int next_row(struct question *question, struct error *err)
+/* 1: a row, 0: no more, or the first failure. */
+static int next_row(struct question *question)
 {
-	struct store_job *store = &question->job->store;
-
-	return question->code == SQLITE_OK ? store_step(store, question->stmt, err)
-					   : store_check(store, question->code, err);
+	return question->r < 0 ? question->r
+			       : store_step(&question->job->store, question->stmt, question->err);
 }
 
 static int no_memory(struct error *err)
@@ -83,7 +89,7 @@ static void read_id(struct question *question, int column, char dst[static UUID_
 	(void)snprintf(dst, UUID_LEN + 1, "%s", text ? (const char *)text : "");
 }
 
-static int read_row(struct question *question, struct delegation *row, struct error *err)
+static int read_row(struct question *question, struct delegation *row)
 {
 	const unsigned char *status = sqlite3_column_text(question->stmt, 5);
 
@@ -92,13 +98,13 @@ static int read_row(struct question *question, struct delegation *row, struct er
 	row->created_wall_ms = sqlite3_column_int64(question->stmt, 8);
 	row->updated_wall_ms = sqlite3_column_int64(question->stmt, 9);
 	if (!status || !delegate_status_parse((const char *)status, &row->status))
-		return error_set(err, ERROR_INTERNAL, EBADMSG,
+		return error_set(question->err, ERROR_INTERNAL, EBADMSG,
 				 "delegation %s is in no state that is known here", row->id);
 
 	if (!read_text(question, 1, &row->workspace) || !read_text(question, 2, &row->key) ||
 	    !read_text(question, 4, &row->platform_id) || !read_text(question, 6, &row->preview) ||
 	    !read_text(question, 7, &row->error))
-		return no_memory(err);
+		return no_memory(question->err);
 
 	return 0;
 }
@@ -111,29 +117,22 @@ static int run_insert(struct outbox_job *job, struct error *err)
 		"INSERT INTO delegation (id, workspace, key, target, task, status, ended,"
 		" created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8)";
 	struct delegation *row = &job->row;
-	struct question question;
+	struct question question = ask(job, look, err);
 	int r;
-
-	r = ask(&question, job, look, err);
-	if (r < 0)
-		return r;
 
 	give(&question, job->workspace.text);
 	give(&question, row->key);
-	r = next_row(&question, err);
+	r = next_row(&question);
 	if (r < 0)
 		return r;
 
 	if (r > 0) {
 		job->duplicate = true;
 		delegation_fini(row);
-		return read_row(&question, row, err);
+		return read_row(&question, row);
 	}
 
-	r = ask(&question, job, insert, err);
-	if (r < 0)
-		return r;
-
+	question = ask(job, insert, err);
 	give(&question, row->id);
 	give(&question, job->workspace.text);
 	give(&question, row->key);
@@ -142,22 +141,18 @@ static int run_insert(struct outbox_job *job, struct error *err)
 	give(&question, delegate_status_name(row->status));
 	give_int(&question, row->created_wall_ms);
 	give_int(&question, row->updated_wall_ms);
-	return next_row(&question, err);
+	return next_row(&question);
 }
 
 static int run_task(struct outbox_job *job, struct error *err)
 {
 	static const char look[] = "SELECT task FROM delegation WHERE id = ?1";
-	struct question question;
+	struct question question = ask(job, look, err);
 	const void *text;
 	int r;
 
-	r = ask(&question, job, look, err);
-	if (r < 0)
-		return r;
-
 	give(&question, job->row.id);
-	r = next_row(&question, err);
+	r = next_row(&question);
 	if (r <= 0 || sqlite3_column_type(question.stmt, 0) == SQLITE_NULL)
 		return r < 0 ? r : 0;
 
@@ -178,12 +173,7 @@ static int run_update(struct outbox_job *job, struct error *err)
 		"UPDATE delegation SET task = NULL, platform_id = ?1, status = ?2, ended = ?3,"
 		" preview = ?4, error = ?5, updated_at = ?6 WHERE id = ?7";
 	const struct delegation *row = &job->row;
-	struct question question;
-	int r;
-
-	r = ask(&question, job, update, err);
-	if (r < 0)
-		return r;
+	struct question question = ask(job, update, err);
 
 	give(&question, row->platform_id);
 	give(&question, delegate_status_name(row->status));
@@ -192,24 +182,24 @@ static int run_update(struct outbox_job *job, struct error *err)
 	give(&question, row->error);
 	give_int(&question, row->updated_wall_ms);
 	give(&question, row->id);
-	return next_row(&question, err);
+	return next_row(&question);
 }
 
 /* All rows there are, at most so many. */
-static int read_rows(struct question *question, size_t max, struct error *err)
+static int read_rows(struct question *question, size_t max)
 {
 	struct delegations *found = &question->job->found;
 	int r;
 
 	found->rows = calloc(max, sizeof(*found->rows));
 	if (!found->rows)
-		return no_memory(err);
+		return no_memory(question->err);
 
-	while ((r = next_row(question, err)) > 0 && found->n < max) {
+	while ((r = next_row(question)) > 0 && found->n < max) {
 		struct delegation *row = &found->rows[found->n++];
 
 		question->job->last = sqlite3_column_int64(question->stmt, 10);
-		r = read_row(question, row, err);
+		r = read_row(question, row);
 		if (r < 0)
 			return r;
 	}
@@ -220,16 +210,11 @@ static int read_rows(struct question *question, size_t max, struct error *err)
 static int run_find(struct outbox_job *job, struct error *err)
 {
 	static const char look[] = "SELECT" ROW " FROM delegation WHERE id = ?1 AND workspace = ?2";
-	struct question question;
-	int r;
-
-	r = ask(&question, job, look, err);
-	if (r < 0)
-		return r;
+	struct question question = ask(job, look, err);
 
 	give(&question, job->row.id);
 	give(&question, job->workspace.text);
-	return read_rows(&question, 1, err);
+	return read_rows(&question, 1);
 }
 
 static int run_list(struct outbox_job *job, struct error *err)
@@ -237,33 +222,23 @@ static int run_list(struct outbox_job *job, struct error *err)
 	static const char look[] =
 		"SELECT" ROW " FROM delegation WHERE workspace = ?1 AND (?2 IS NULL OR status = ?2)"
 		" ORDER BY created_at DESC, rowid DESC LIMIT ?3";
-	struct question question;
-	int r;
-
-	r = ask(&question, job, look, err);
-	if (r < 0)
-		return r;
+	struct question question = ask(job, look, err);
 
 	give(&question, job->workspace.text);
 	give(&question, job->by_status ? delegate_status_name(job->row.status) : NULL);
 	give_int(&question, (int64_t)job->limit);
-	return read_rows(&question, job->limit, err);
+	return read_rows(&question, job->limit);
 }
 
 static int run_open(struct outbox_job *job, struct error *err)
 {
 	static const char look[] = "SELECT" ROW " FROM delegation WHERE ended = 0 AND rowid > ?1"
 				   " ORDER BY rowid LIMIT ?2";
-	struct question question;
-	int r;
-
-	r = ask(&question, job, look, err);
-	if (r < 0)
-		return r;
+	struct question question = ask(job, look, err);
 
 	give_int(&question, job->after);
 	give_int(&question, OUTBOX_PAGE);
-	return read_rows(&question, OUTBOX_PAGE, err);
+	return read_rows(&question, OUTBOX_PAGE);
 }
 
 static int run_prune(struct outbox_job *job, struct error *err)
@@ -272,16 +247,12 @@ static int run_prune(struct outbox_job *job, struct error *err)
 		"DELETE FROM delegation WHERE rowid IN"
 		" (SELECT rowid FROM delegation WHERE updated_at < ?1 ORDER BY updated_at LIMIT ?2)"
 		" RETURNING 1";
-	struct question question;
+	struct question question = ask(job, prune, err);
 	int r;
-
-	r = ask(&question, job, prune, err);
-	if (r < 0)
-		return r;
 
 	give_int(&question, job->before_wall_ms);
 	give_int(&question, OUTBOX_PAGE);
-	while ((r = next_row(&question, err)) > 0)
+	while ((r = next_row(&question)) > 0)
 		job->n_pruned++;
 	return r;
 }

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import logging
 import os
 import resource
@@ -81,6 +82,21 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def _end_of_signals() -> tuple[int, int]:
+    """A pipe that SIGTERM and SIGINT write to, whichever thread the kernel gives them to.
+
+    It may be one that is just being made for a connection. What Python code does about a
+    signal, though, the main thread does - once it runs, and a read() that nobody has
+    interrupted keeps it from that. The byte is written by the handler in C.
+    """
+    stopped, stop = os.pipe()
+    os.set_blocking(stop, False)
+    signal.set_wakeup_fd(stop, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    return stopped, stop
+
+
 def _read_to_end(stop: int) -> None:
     # Not through sys.stdin, whose lock the interpreter wants when it ends.
     while os.read(sys.stdin.fileno(), 4096):
@@ -90,16 +106,14 @@ def _read_to_end(stop: int) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     given = _parse(argv)
+    faulthandler.enable()   # SIGABRT shows where it hangs
     logging.basicConfig(level=logging.DEBUG if given.verbose else logging.WARNING,
                         format="devplatform: %(message)s")
     token = given.admin_token or secrets.token_urlsafe(24)
     options = Options(given.settings, given.generation, token, given.plugins, given.tls,
                       given.port, given.record)
     _raise_file_limit()
-    # A pipe: an event's lock may be held by the very thread that the signal interrupts.
-    stopped, stop = os.pipe()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: os.write(stop, b"."))
+    stopped, stop = _end_of_signals()
     if given.stdin:
         threading.Thread(target=_read_to_end, args=(stop,), daemon=True).start()
     try:

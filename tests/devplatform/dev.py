@@ -101,7 +101,7 @@ class Dev:
         return json_response(status, value)
 
     def stop(self) -> None:
-        for agent in self.agents.values():
+        for agent in list(self.agents.values()):
             agent.stop()
 
 

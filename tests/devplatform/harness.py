@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import http.client
 import json
+import signal
 import subprocess
 import sys
 import urllib.parse
@@ -56,15 +57,19 @@ class Standin:
         self.host, self.port = parts.hostname or "", parts.port or 0
         self.control = self.port    # where /_dev/ calls go
 
-    @classmethod
-    def start(cls, *arguments: str, settings: str = "", generation: str = "2026-04") -> Standin:
+    @staticmethod
+    def command(*arguments: str, settings: str = "", generation: str = "2026-04") -> list[str]:
         """Without a rate limit, unless settings asks for one."""
         if "rate_limit" not in settings:
             settings = ",".join(filter(None, (settings, "rate_limit=0")))
-        process = subprocess.Popen(
-            [sys.executable, str(PROGRAM), "--stdin", "--admin-token", ADMIN_TOKEN,
-             "--generation", generation, "--settings", settings, *arguments],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        return [sys.executable, str(PROGRAM), "--stdin", "--admin-token", ADMIN_TOKEN,
+                "--generation", generation, "--settings", settings, *arguments]
+
+    @classmethod
+    def start(cls, *arguments: str, settings: str = "", generation: str = "2026-04") -> Standin:
+        process = subprocess.Popen(cls.command(*arguments, settings=settings,
+                                               generation=generation),
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         if not url:
@@ -76,13 +81,18 @@ class Standin:
         return standin
 
     def stop(self) -> int:
-        """The exit status."""
+        """The exit status. One that does not end shows on stderr where it hangs, and is aborted."""
         self.process.terminate()
-        status = self.process.wait(TIMEOUT_S)
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe:
-                pipe.close()
-        return status
+        try:
+            return self.process.wait(TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)
+            self.process.wait()
+            raise
+        finally:
+            for pipe in (self.process.stdin, self.process.stdout):
+                if pipe:
+                    pipe.close()
 
     def __enter__(self) -> Standin:
         return self

@@ -173,9 +173,12 @@ class Daemon:
             status = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise self.failure(f"it still runs after {timeout} s") from None
-        self._reader.join()
         self.disconnect()
         self.process = None
+        self._reader.join(timeout)
+        if self._reader.is_alive():
+            raise self.failure(f"it has ended, but what it has started has its log open"
+                               f" {timeout} s later")
         return status
 
     def _open_notify(self) -> None:

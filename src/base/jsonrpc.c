@@ -173,7 +173,7 @@ int jsonrpc_write_result(struct buffer *out, struct json_text id, const char *re
 	return jsonrpc_end_result(out);
 }
 
-int jsonrpc_write_error(struct buffer *out, struct json_text id, const struct error *err)
+int jsonrpc_begin_error(struct buffer *out, struct json_text id, const struct error *err)
 {
 	/* A file of ours that is wrong is, for whoever called, our mistake. */
 	enum error_kind kind = err->kind == ERROR_CONFIG ? ERROR_INTERNAL : err->kind;
@@ -188,7 +188,18 @@ int jsonrpc_write_error(struct buffer *out, struct json_text id, const struct er
 				    (long long)err->retry_after_ms);
 	if (err->http_status > 0)
 		(void)buffer_printf(out, ",\"http_status\":%d", err->http_status);
+	return out->failed;
+}
+
+int jsonrpc_end_error(struct buffer *out)
+{
 	return buffer_append_text(out, "}}}");
+}
+
+int jsonrpc_write_error(struct buffer *out, struct json_text id, const struct error *err)
+{
+	(void)jsonrpc_begin_error(out, id, err);
+	return jsonrpc_end_error(out);
 }
 
 int jsonrpc_begin_notification(struct buffer *out, const char *method)

@@ -49,6 +49,9 @@ int jsonrpc_begin_result(struct buffer *out, struct json_text id);
 int jsonrpc_end_result(struct buffer *out);
 
 int jsonrpc_write_result(struct buffer *out, struct json_text id, const char *result, size_t len);
+/* Up to the end of its data, to which further members may be added, each with a comma before it. */
+int jsonrpc_begin_error(struct buffer *out, struct json_text id, const struct error *err);
+int jsonrpc_end_error(struct buffer *out);
 int jsonrpc_write_error(struct buffer *out, struct json_text id, const struct error *err);
 int jsonrpc_begin_notification(struct buffer *out, const char *method); /* up to "params": */
 int jsonrpc_end_notification(struct buffer *out);

@@ -15,6 +15,7 @@
 #include "agent/agent.h"
 #include "base/jsonrpc.h"
 #include "base/log.h"
+#include "rpc/writer.h"
 
 #define NOTE_MAX ((size_t)1 << 20)
 
@@ -70,8 +71,13 @@ static void write_error(const struct call *call, const struct error *err)
 	struct buffer *out = call->sink->out;
 
 	buffer_truncate(out, call->start);
-	if (!call->silent)
-		(void)jsonrpc_write_error(out, call->id, err);
+	if (call->silent)
+		return;
+
+	(void)jsonrpc_begin_error(out, call->id, err);
+	if (call->message_id)
+		writer_text(out, "message_id", call->message_id);
+	(void)jsonrpc_end_error(out);
 }
 
 /* The answer did not fit. Says so, unless what is in the way are answers nobody reads. */

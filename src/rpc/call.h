@@ -43,6 +43,8 @@ struct call {
 	struct parked *parked; /* what holds it while it waits; NULL: it never did */
 	struct buffer note;    /* for methods that have to remember something while they wait */
 	void *errand; /* what they wait for, if it has to say more than that it has ended */
+	/* Of the message that may have been sent: told with an error. Borrowed; NULL: none. */
+	const char *message_id;
 };
 
 /* Reads one request and serves it. Nothing is left of text afterwards. */

@@ -137,6 +137,7 @@ static int send_out(struct call *call, struct error *err)
 		return r;
 
 	call->errand = courier;
+	call->message_id = courier->message_id;
 	return CALL_PARKED;
 }
 

@@ -245,6 +245,16 @@ def test_a_peer_that_takes_the_message_and_dies(daemon, scout, bob):
     assert len(bob.requests) == 2 and message_ids(bob) == {"m-1"}
 
 
+def test_an_id_that_was_made_up_is_told_for_the_next_try(daemon, scout, bob):
+    """Else whoever gave none could not send the same message again."""
+    bob.does(hang_up, echo)
+    made_up = refused(daemon).data["message_id"]
+    assert send(daemon, message_id=made_up)["text"] == "echo: ping"
+    assert len(bob.requests) == 2 and message_ids(bob) == {made_up}
+    # What was never begun has none.
+    assert "message_id" not in refused(daemon, text=None).data
+
+
 def test_a_kept_connection_that_dies_with_the_message(daemon, scout, bob):
     """A request on a connection that was good a moment ago is not sent again behind our back."""
     bob.does(echo, hang_up, echo)

@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/util.h"
 #include "ctl/say.h"
+#include "ctl/width.h"
 
 #define READ_SIZE 4096
 
@@ -61,6 +62,21 @@ int input_read_all(struct buffer *input)
 	return read_to_end(STDIN_FILENO, "standard input", input);
 }
 
+static bool is_utf8(const char *text, size_t len)
+{
+	uint32_t c;
+
+	while (len) {
+		size_t used = utf8_next(text, len, &c);
+
+		if (used == 1 && (unsigned char)*text >= 0x80)
+			return false;
+		text += used;
+		len -= used;
+	}
+	return true;
+}
+
 int input_read_text(const char *topic, const char *what, const char *word, struct buffer *input)
 {
 	int status = 0;
@@ -76,6 +92,10 @@ int input_read_text(const char *topic, const char *what, const char *word, struc
 		return say_usage(topic, "%s is empty", what);
 	if (memchr(buffer_at(input), '\0', buffer_len(input)))
 		return say_failed(ERROR_PARSE, "%s has a NUL in it", what);
+	/* On its way into JSON it would be changed, and nobody would be told. */
+	if (!is_utf8(buffer_at(input), buffer_len(input)))
+		return say_failed(ERROR_PARSE, "%s is not UTF-8; convert it, as with iconv(1)",
+				  what);
 
 	return buffer_append_char(input, '\0') < 0 ? say_no_memory() : 0;
 }

@@ -42,6 +42,8 @@ def test_no_task_is_none(fake, run):
     run("delegate", "lab", "-", stdin="", status=64, said="the task is empty")
     run("delegate", "lab", "", status=64, said="the task is empty")
     run("delegate", "lab", "-", stdin="a\0b", status=65, said="NUL")
+    run("delegate", "lab", b"\xffa", status=65, said="not UTF-8")
+    run("delegate", "lab", b"cut: \xe2\x82", status=65, said="not UTF-8")
     run("delegate", "lab", status=64)
     assert fake.calls == []
 

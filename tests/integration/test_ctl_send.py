@@ -39,6 +39,8 @@ def test_no_text_is_none(fake, run):
     run("send", "lab", "-", stdin="", status=64, said="the text is empty")
     run("send", "lab", "", status=64, said="the text is empty")
     run("send", "lab", "-", stdin="a\0b", status=65, said="NUL")
+    run("send", "lab", b"\xffa", status=65, said="not UTF-8")
+    run("send", "lab", b"cut: \xe2\x82", status=65, said="not UTF-8")
     run("send", "lab", status=64)
     assert fake.calls == []
 

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl/ctl.h"
 #include "ctl/input.h"
@@ -97,7 +98,7 @@ static void put_created(struct ctl *ctl, struct json_text result)
 	(void)buffer_append_char(out, '\n');
 }
 
-/* What the other one answered, as it is. */
+/* What the other one answered. */
 static void put_preview(struct ctl *ctl, struct json_text delegation)
 {
 	struct json_text preview = json_text_member(delegation, "preview");
@@ -105,7 +106,7 @@ static void put_preview(struct ctl *ctl, struct json_text delegation)
 	if (json_text_kind(preview) != JSON_STRING)
 		return;
 
-	show_raw(&ctl->out, preview);
+	show_words(&ctl->out, preview, isatty(STDOUT_FILENO));
 	(void)buffer_append_char(&ctl->out, '\n');
 }
 

@@ -3,6 +3,8 @@
  * molecule-agentctl send: a message to a peer, and its answer.
  */
 
+#include <unistd.h>
+
 #include "ctl/ctl.h"
 #include "ctl/input.h"
 #include "ctl/params.h"
@@ -32,14 +34,14 @@ static int send_params(struct ctl *ctl, struct buffer *params)
 	return 0;
 }
 
-/* The text as it is; of an answer without text all of it. */
+/* The text; of an answer without text all of it. */
 static void put_answer(struct ctl *ctl, struct json_text result)
 {
 	struct json_text text = json_text_member(result, "text");
 	struct json_text response = json_text_member(result, "response");
 
 	if (json_text_kind(text) == JSON_STRING)
-		show_raw(&ctl->out, text);
+		show_words(&ctl->out, text, isatty(STDOUT_FILENO));
 	else
 		(void)buffer_append(&ctl->out, response.at, response.len);
 	(void)buffer_append_char(&ctl->out, '\n');

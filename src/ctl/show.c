@@ -26,14 +26,16 @@ int64_t show_now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-void show_text(struct buffer *out, const char *text, size_t len)
+static void show_safe(struct buffer *out, const char *text, size_t len, bool lines)
 {
 	uint32_t c;
 
 	while (len) {
 		size_t used = utf8_next(text, len, &c);
 
-		if (c == '\n' || c == '\t' || c == '\r')
+		if (lines && (c == '\n' || c == '\t'))
+			(void)buffer_append_char(out, (char)c);
+		else if (c == '\n' || c == '\t' || c == '\r')
 			(void)buffer_append_char(out, ' ');
 		else if (c == 0xfffd || !width_is_safe(c))
 			(void)buffer_append_text(out, "\xef\xbf\xbd");
@@ -42,6 +44,11 @@ void show_text(struct buffer *out, const char *text, size_t len)
 		text += used;
 		len -= used;
 	}
+}
+
+void show_text(struct buffer *out, const char *text, size_t len)
+{
+	show_safe(out, text, len, false);
 }
 
 void show_raw(struct buffer *out, struct json_text string)
@@ -57,6 +64,22 @@ void show_raw(struct buffer *out, struct json_text string)
 	n = json_text_decode(string, room, room_len);
 	if (n > 0)
 		buffer_commit(out, (size_t)n);
+}
+
+void show_words(struct buffer *out, struct json_text string, bool on_terminal)
+{
+	AUTO(buffer_fini) struct buffer raw = BUFFER_INIT(string.len);
+
+	if (!on_terminal) {
+		show_raw(out, string);
+		return;
+	}
+
+	show_raw(&raw, string);
+	if (raw.failed)
+		out->failed = raw.failed;
+	else if (buffer_len(&raw))
+		show_safe(out, buffer_at(&raw), buffer_len(&raw), true);
 }
 
 void show_value(struct buffer *out, struct json_text value)

@@ -45,6 +45,12 @@ void show_size(struct buffer *out, int64_t bytes);
 /* A string's decoded bytes as they are: for what is not meant for a terminal. */
 void show_raw(struct buffer *out, struct json_text string);
 
+/*
+ * The same of what somebody else has said: as it is into a file or a pipe, but on
+ * a terminal only its lines, and nothing that would act on the terminal.
+ */
+void show_words(struct buffer *out, struct json_text string, bool on_terminal);
+
 void show_begin_colour(struct buffer *out, bool coloured, enum colour colour);
 void show_end_colour(struct buffer *out, bool coloured, enum colour colour);
 enum colour show_state_colour(struct json_text state);

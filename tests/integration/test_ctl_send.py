@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from ctlfixtures import talk
 from fakedaemon import HANG_UP, Error
 
 pytest_plugins = "ctlfixtures"
@@ -27,6 +28,17 @@ def test_the_answer_is_printed(fake, run):
 def test_an_answer_without_text_is_printed_whole(fake, run):
     fake.answers["a2a.send"] = {**ANSWERED, "text": None}
     assert json.loads(run("send", "lab", "ping")) == RESPONSE
+
+
+def test_a_peer_cannot_act_on_a_terminal(fake, run):
+    """Whoever pipes it on gets it as it is; on a terminal it is lines of text."""
+    said = "one\ttwo\n\x1b]0;mine\x07\x1b[2J\u202e\x9b31m“three”\r\n"
+    fake.answers["a2a.send"] = {**ANSWERED, "text": said}
+    assert run("send", "lab", "ping") == said.replace("\r\n", "\n") + "\n"  # text mode reads \r\n so
+    shown, status = talk(run, "send", "lab", "ping")
+    assert status == 0
+    assert shown.replace("\r\n", "\n") == (
+        "one\ttwo\n\ufffd]0;mine\ufffd\ufffd[2J\ufffd\ufffd31m“three” \n\n")
 
 
 def test_the_text_comes_from_standard_input(fake, run):

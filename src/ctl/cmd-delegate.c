@@ -19,12 +19,22 @@
 static int create(struct ctl *ctl, const char *task, struct answer *answer)
 {
 	AUTO(buffer_fini) struct buffer params = PARAMS_INIT;
+	char id[CTL_ID_SIZE];
+	const char *key;
+	int status;
+
+	status = ctl_choose_id(ctl, "key", id, &key);
+	if (status)
+		return status;
 
 	ctl_begin_params(ctl, &params);
 	params_string(&params, "to", ctl->args.words[0]);
 	params_string(&params, "task", task);
-	params_string(&params, "idempotency_key", args_get(&ctl->args, "key"));
-	return ctl_call(ctl, "delegation.create", &params, answer);
+	params_string(&params, "idempotency_key", key);
+	status = ctl_call(ctl, "delegation.create", &params, answer);
+	if (status == error_exit_status(ERROR_UNKNOWN_OUTCOME))
+		say("to hand it over again as the same delegation: --key %s", key);
+	return status;
 }
 
 /* Into dst, safe for a terminal; "" when it is not there. */
@@ -71,6 +81,9 @@ static int wait_for_end(struct ctl *ctl, struct answer *answer)
 	int status;
 
 	copy_member(id, sizeof(id), answer->result, "delegation_id");
+	/* Whoever gets tired of it has to know what to ask for later. */
+	if (isatty(STDERR_FILENO))
+		say("delegation %s is accepted; waiting until it has ended", id);
 	do {
 		AUTO(buffer_fini) struct buffer params = PARAMS_INIT;
 

@@ -15,7 +15,7 @@
 #define SLACK_MS 5000    /* it says what became of the message then, and has to be heard */
 #define EXIT_QUEUED 13
 
-static int send_params(struct ctl *ctl, struct buffer *params)
+static int send_params(struct ctl *ctl, const char *message_id, struct buffer *params)
 {
 	AUTO(buffer_fini) struct buffer text = INPUT_INIT;
 	int status;
@@ -28,7 +28,7 @@ static int send_params(struct ctl *ctl, struct buffer *params)
 	params_string(params, "to", ctl->args.words[0]);
 	params_string(params, "text", buffer_at(&text));
 	params_string(params, "route", args_get(&ctl->args, "route"));
-	params_string(params, "message_id", args_get(&ctl->args, "message-id"));
+	params_string(params, "message_id", message_id);
 	if (args_has(&ctl->args, "timeout"))
 		params_int64(params, "timeout_ms", ctl->timeout_ms);
 	return 0;
@@ -51,10 +51,14 @@ int cmd_send(struct ctl *ctl)
 {
 	AUTO(buffer_fini) struct buffer params = PARAMS_INIT;
 	AUTO(answer_fini) struct answer answer = { NULL };
+	const char *message_id;
+	char id[CTL_ID_SIZE];
 	bool queued;
 	int status;
 
-	status = send_params(ctl, &params);
+	status = ctl_choose_id(ctl, "message-id", id, &message_id);
+	if (!status)
+		status = send_params(ctl, message_id, &params);
 	if (!status)
 		status = ctl_open(ctl);
 	if (status)
@@ -62,6 +66,8 @@ int cmd_send(struct ctl *ctl)
 
 	ctl_allow(ctl, args_has(&ctl->args, "timeout") ? SLACK_MS : ANSWER_MS);
 	status = ctl_call(ctl, "a2a.send", &params, &answer);
+	if (status == error_exit_status(ERROR_UNKNOWN_OUTCOME))
+		say("to send it again as the same message: --message-id %s", message_id);
 	if (status)
 		return status;
 

@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "base/parse.h"
+#include "base/unique.h"
 #include "ctl/params.h"
 #include "ctl/say.h"
 
@@ -168,6 +169,23 @@ int ctl_say_failure(const struct ctl *ctl, int r, const struct mol_agent_error *
 				  format_duration(wait, sizeof(wait), err->retry_after_ms));
 
 	return say_failed(kind, "%s", err->message);
+}
+
+int ctl_choose_id(const struct ctl *ctl, const char *option, char dst[static CTL_ID_SIZE],
+		  const char **ret)
+{
+	int r = 0;
+
+	*ret = args_get(&ctl->args, option);
+	if (*ret)
+		return 0;
+
+	r = unique_uuid(dst);
+	if (r < 0)
+		return say_failed(ERROR_INTERNAL, "no random numbers for an id: %s", strerror(-r));
+
+	*ret = dst;
+	return 0;
 }
 
 void ctl_begin_params(const struct ctl *ctl, struct buffer *params)

@@ -57,6 +57,14 @@ void ctl_close(struct ctl *ctl);
 void ctl_begin_params(const struct ctl *ctl, struct buffer *params);
 
 /*
+ * What the option says, else an id of our own: when nobody knows what came of a
+ * call, it can be made again as the same one, even if the daemon is gone.
+ */
+#define CTL_ID_SIZE 37
+int ctl_choose_id(const struct ctl *ctl, const char *option, char dst[static CTL_ID_SIZE],
+		  const char **ret);
+
+/*
  * Calls a method. params is what params_begin() and its like have made, and is
  * ended (and wiped) here; NULL for none. ret may be NULL.
  */

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from ctlfixtures import ID, Ctl
+from ctlfixtures import ID, Ctl, talk
 from fakedaemon import HANG_UP, Error, ago
 from harness import Peer
 from harness.peer import message
@@ -28,7 +28,9 @@ def test_a_task_is_handed_over(fake, run):
     fake.answers["delegation.create"] = CREATED
     assert run("-w", "laptop", "delegate", "lab", "do it") == f"{ID}: delegated\n"
     assert run("delegate", "lab", "do it", "--json").startswith('{"delegation_id"')
-    assert fake.params_of("delegation.create") == [
+    handed = fake.params_of("delegation.create")
+    assert len({uuid.UUID(params.pop("idempotency_key")) for params in handed}) == 2
+    assert handed == [
         {"workspace": "laptop", "to": "lab", "task": "do it"}, {"to": "lab", "task": "do it"}]
 
 
@@ -83,6 +85,25 @@ def test_a_daemon_that_goes_away_leaves_it_to_go_on(fake, run):
     fake.answers["delegation.create"] = CREATED
     fake.answers["delegation.wait"] = HANG_UP
     run("delegate", "--wait", "lab", "do it", status=12, said=f"delegation {ID} goes on")
+
+
+def test_whoever_does_not_know_whether_it_was_accepted_is_told_its_key(fake, run):
+    fake.answers["delegation.create"] = HANG_UP
+    run("delegate", "--key", "mine", "lab", "do it", status=12, said="--key mine\n")
+    child = run.start("delegate", "lab", "do it")
+    said = child.communicate()[1]
+    assert child.returncode == 12
+    key = fake.params_of("delegation.create")[1]["idempotency_key"]
+    assert f"--key {key}\n" in said
+
+
+def test_whoever_waits_at_a_terminal_is_told_for_what(fake, run):
+    fake.answers["delegation.create"] = CREATED
+    fake.answers["delegation.wait"] = delegation("completed", preview="well")
+    shown, status = talk(run, "delegate", "--wait", "lab", "do it")
+    assert status == 0
+    assert shown.splitlines() == [
+        f"molecule-agentctl: delegation {ID} is accepted; waiting until it has ended", "well"]
 
 
 # delegations

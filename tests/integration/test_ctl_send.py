@@ -2,6 +2,7 @@
 """molecule-agentctl send: a message to a peer, and what comes back."""
 
 import json
+import uuid
 
 import pytest
 
@@ -21,7 +22,9 @@ def test_the_answer_is_printed(fake, run):
     fake.answers["a2a.send"] = ANSWERED
     assert run("-w", "laptop", "send", "lab", "ping") == "pong,\n“well”\n"
     assert json.loads(run("send", "lab", "ping", "--json")) == ANSWERED
-    assert fake.params_of("a2a.send") == [
+    sent = fake.params_of("a2a.send")
+    assert len({uuid.UUID(params.pop("message_id")) for params in sent}) == 2
+    assert sent == [
         {"workspace": "laptop", "to": "lab", "text": "ping"}, {"to": "lab", "text": "ping"}]
 
 
@@ -80,7 +83,16 @@ def test_what_became_of_it_is_the_exit_status(fake, run, code, kind, status):
 
 def test_a_daemon_that_goes_away_may_have_sent_it(fake, run):
     fake.answers["a2a.send"] = HANG_UP
-    run("send", "lab", "ping", status=12, said="")
+    run("send", "--message-id", "m-1", "lab", "ping", status=12, said="--message-id m-1")
+
+
+def test_whoever_is_told_to_use_the_same_id_is_told_which(fake, run):
+    fake.answers["a2a.send"] = Error(-32011, "unknown_outcome", "nobody knows")
+    child = run.start("send", "lab", "ping")
+    said = child.communicate()[1]
+    assert child.returncode == 12
+    [params] = fake.params_of("a2a.send")
+    assert f"--message-id {params['message_id']}\n" in said
 
 
 def test_completion_knows_peers_and_routes(fake, run):

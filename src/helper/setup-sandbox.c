@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "helper/setup-sandbox.h"
 
+#include <asm/sockios.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ioprio.h>
 #include <seccomp.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -11,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/parse.h"
 #include "base/util.h"
 #include "helper/capabilities.h"
 #include "helper/setup-landlock.h"
@@ -27,8 +32,11 @@ static const int forbidden[] = {
 	SCMP_SYS(io_uring_setup),
 	SCMP_SYS(keyctl),
 	SCMP_SYS(kcmp),
+	SCMP_SYS(migrate_pages),
+	SCMP_SYS(move_pages),
 	SCMP_SYS(perf_event_open),
 	SCMP_SYS(pidfd_getfd),
+	SCMP_SYS(pidfd_send_signal), /* a directory in /proc will do, and says nothing here */
 	SCMP_SYS(process_vm_readv),
 	SCMP_SYS(process_vm_writev),
 	SCMP_SYS(ptrace),
@@ -45,6 +53,20 @@ static const int signalling[] = {
 	SCMP_SYS(tgkill),
 	SCMP_SYS(tkill),
 };
+
+/*
+ * What these change of one process they change of any of the same user: a limit of
+ * open files, and the daemon opens none any more. Their first argument says whose; 0
+ * is whoever calls.
+ */
+static const int meddling[] = {
+	SCMP_SYS(prlimit64),      SCMP_SYS(sched_setaffinity),  SCMP_SYS(sched_setattr),
+	SCMP_SYS(sched_setparam), SCMP_SYS(sched_setscheduler),
+};
+
+/* A signal by way of a file: whom it goes to, and which. */
+static const int file_owners[] = { F_SETOWN, F_SETOWN_EX, F_SETSIG };
+static const unsigned socket_owners[] = { FIOSETOWN, SIOCSPGRP };
 
 int setup_sandbox_landlock_version(void)
 {
@@ -66,7 +88,8 @@ static void set_limits(void)
 }
 
 /* Arguments of type int: the upper half of the register may hold anything. */
-#define FIRST_IS(value) SCMP_A0(SCMP_CMP_MASKED_EQ, UINT64_C(0xffffffff), (uint32_t)(value))
+#define INT_IS(n, value) SCMP_A##n(SCMP_CMP_MASKED_EQ, UINT64_C(0xffffffff), (uint32_t)(value))
+#define FIRST_IS(value) INT_IS(0, value)
 
 static int forbid_signals_to(scmp_filter_ctx filter, pid_t pid)
 {
@@ -75,6 +98,60 @@ static int forbid_signals_to(scmp_filter_ctx filter, pid_t pid)
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(signalling); i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), signalling[i], 1,
 				     FIRST_IS(pid));
+	return r;
+}
+
+/* A process goes by the number of each of its threads, too, and by that of its group. */
+static int forbid_signals_to_all_of(scmp_filter_ctx filter, pid_t pid)
+{
+	pid_t group = getpgid(pid);
+	struct dirent *entry;
+	char path[32];
+	DIR *tasks;
+	int r;
+
+	r = forbid_signals_to(filter, pid);
+	if (r == 0 && group > 1)
+		r = forbid_signals_to(filter, -group);
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	tasks = opendir(path);
+	while (tasks && r == 0 && (entry = readdir(tasks))) {
+		int64_t task;
+
+		if (parse_int64(entry->d_name, 1, INT32_MAX, &task) == 0 && task != pid)
+			r = forbid_signals_to(filter, (pid_t)task);
+	}
+	if (tasks)
+		(void)closedir(tasks);
+	return r;
+}
+
+/* With whom it names compared whole: what is in the upper half is at worst refused. */
+static int forbid_meddling(scmp_filter_ctx filter)
+{
+	const uint32_t refuse = SCMP_ACT_ERRNO(EPERM);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(meddling); i++)
+		r = seccomp_rule_add(filter, refuse, meddling[i], 1, SCMP_A0(SCMP_CMP_NE, 0));
+	if (r == 0)
+		r = seccomp_rule_add(filter, refuse, SCMP_SYS(setpriority), 1,
+				     SCMP_A0(SCMP_CMP_NE, PRIO_PROCESS));
+	if (r == 0)
+		r = seccomp_rule_add(filter, refuse, SCMP_SYS(setpriority), 1,
+				     SCMP_A1(SCMP_CMP_NE, 0));
+	if (r == 0)
+		r = seccomp_rule_add(filter, refuse, SCMP_SYS(ioprio_set), 1,
+				     SCMP_A0(SCMP_CMP_NE, IOPRIO_WHO_PROCESS));
+	if (r == 0)
+		r = seccomp_rule_add(filter, refuse, SCMP_SYS(ioprio_set), 1,
+				     SCMP_A1(SCMP_CMP_NE, 0));
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(file_owners); i++)
+		r = seccomp_rule_add(filter, refuse, SCMP_SYS(fcntl), 1, INT_IS(1, file_owners[i]));
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(socket_owners); i++)
+		r = seccomp_rule_add(filter, refuse, SCMP_SYS(ioctl), 1,
+				     INT_IS(1, socket_owners[i]));
 	return r;
 }
 
@@ -139,9 +216,11 @@ static int fill_filter(scmp_filter_ctx filter, const struct setup_sandbox *sandb
 	if (r == 0)
 		r = forbid_set_id(filter, S_ISGID);
 	if (r == 0)
-		r = forbid_signals_to(filter, sandbox->keeper);
+		r = forbid_signals_to_all_of(filter, sandbox->keeper);
 	if (r == 0)
-		r = forbid_signals_to(filter, sandbox->daemon);
+		r = forbid_signals_to_all_of(filter, sandbox->daemon);
+	if (r == 0)
+		r = forbid_meddling(filter);
 	return r;
 }
 

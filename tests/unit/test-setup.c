@@ -3,11 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -312,6 +316,76 @@ TEST(it_cannot_kill_its_keeper_nor_the_daemon)
 	(void)run("read -r p c s daemon rest </proc/$PPID/stat\n"
 		  "kill -9 $PPID; kill -9 $daemon; kill -9 -1; exit 0\n");
 	CHECK(got.ok);
+}
+
+/* As a kernel that has none. */
+static void do_without_landlock(void)
+{
+	struct sock_filter lines[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_landlock_create_ruleset, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { .len = ARRAY_LEN(lines), .filter = lines };
+
+	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
+static void *stay(void *nothing)
+{
+	(void)pause();
+	return nothing;
+}
+
+/* What it could do to the daemon, which is this process, and what it may do to itself. */
+static const char reaching_out[] =
+	"exec /usr/bin/python3 -c '\n"
+	"import fcntl, os, resource, signal, subprocess\n"
+	"keeper = os.getppid()\n"
+	"daemon = int(open(f\"/proc/{keeper}/stat\").read().rsplit(\")\")[1].split()[1])\n"
+	"def attempt(name, do):\n"
+	"  try: do()\n"
+	"  except (OSError, subprocess.CalledProcessError): return\n"
+	"  print(name)\n"
+	"for who in keeper, daemon:\n"
+	"  attempt(\"group\", lambda: os.kill(-os.getpgid(who), 0))\n"
+	"  for task in map(int, os.listdir(f\"/proc/{who}/task\")):\n"
+	"    attempt(\"thread\", lambda: os.kill(task, 0))\n"
+	"  attempt(\"directory\", lambda: signal.pidfd_send_signal(\n"
+	"    os.open(f\"/proc/{who}\", os.O_RDONLY), 0))\n"
+	"  attempt(\"owner\", lambda: fcntl.fcntl(0, fcntl.F_SETOWN, who))\n"
+	"  attempt(\"limit\", lambda: resource.prlimit(who, resource.RLIMIT_NOFILE, (64, 64)))\n"
+	"  attempt(\"processor\", lambda: os.sched_setaffinity(who, {0}))\n"
+	"  attempt(\"scheduler\", lambda: os.sched_setscheduler(\n"
+	"    who, os.SCHED_IDLE, os.sched_param(0)))\n"
+	"  attempt(\"priority\", lambda: os.setpriority(os.PRIO_PROCESS, who, 19))\n"
+	"  attempt(\"disk\", lambda: subprocess.run(\n"
+	"    [\"ionice\", \"-c3\", f\"-p{who}\"], check=True, stderr=subprocess.DEVNULL))\n"
+	"attempt(\"user\", lambda: os.setpriority(os.PRIO_USER, 0, 19))\n"
+	"resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\n"
+	"os.sched_setaffinity(0, os.sched_getaffinity(0))\n"
+	"os.setpriority(os.PRIO_PROCESS, 0, 19)\n"
+	"os.kill(os.getpid(), 0)'\n";
+
+TEST(it_cannot_meddle_with_the_daemon)
+{
+	pthread_t thread;
+
+	CHECK(pthread_create(&thread, NULL, stay, NULL) == 0);
+	CHECK_TEXT(run(reaching_out), "");
+	CHECK(got.ok);
+}
+
+TEST(it_cannot_meddle_with_the_daemon_without_landlock_either)
+{
+	pthread_t thread;
+
+	do_without_landlock();
+	CHECK(pthread_create(&thread, NULL, stay, NULL) == 0);
+	CHECK_TEXT(run(reaching_out), "");
+	CHECK(got.ok && !got.landlock);
 }
 
 TEST(it_gains_no_privileges)

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 struct test {
 	const char *name;
@@ -54,6 +55,14 @@ _Noreturn void test_skip(const char *why);
 		if (!test_same(_x, _y))                                               \
 			test_fail(__FILE__, __LINE__, "%s is \"%s\", not \"%s\"", #a, \
 				  _x ? _x : "(null)", _y ? _y : "(null)");            \
+	} while (0)
+
+#define CHECK_HAS(text, part)                                                                \
+	do {                                                                                 \
+		const char *_text = (text), *_part = (part);                                 \
+		if (!_text || !strstr(_text, _part))                                         \
+			test_fail(__FILE__, __LINE__, "%s is \"%s\", without \"%s\"", #text, \
+				  _text ? _text : "(null)", _part);                          \
 	} while (0)
 
 bool test_same(const char *a, const char *b);

@@ -6,10 +6,12 @@
 #include "rpc-fixture.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/jsonscan.h"
 #include "lib/test.h"
 #include "rpc/policy.h"
 
@@ -96,6 +98,14 @@ void client_close(struct client *client)
 	*client = (struct client){ .fd = -1 };
 }
 
+void fixture_end(struct client *client)
+{
+	client_close(client);
+	fixture_turns(3);
+	CHECK_INT(server_connections(fixture.server), 0);
+	fixture_fini();
+}
+
 void client_say_bytes(struct client *client, const char *bytes, size_t len)
 {
 	for (unsigned idle = 0; len && idle < IDLE_TURNS;) {
@@ -174,6 +184,38 @@ const char *client_ask(struct client *client, const char *text)
 {
 	client_say(client, text);
 	return client_hear(client);
+}
+
+const char *client_call(struct client *client, const char *method, const char *params)
+{
+	char request[4096];
+	const char *answer;
+
+	(void)snprintf(request, sizeof(request),
+		       "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\",\"params\":%s}\n", method,
+		       params);
+	answer = client_ask(client, request);
+	if (answer)
+		CHECK_INT(json_check(answer, strlen(answer), 64, 65536, NULL), 0);
+	return answer;
+}
+
+void check_result(const char *answer, const char *result)
+{
+	char whole[8192];
+
+	(void)snprintf(whole, sizeof(whole), "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":%s}",
+		       result);
+	CHECK_TEXT(answer, whole);
+}
+
+void check_fails(const char *answer, const char *kind, const char *names)
+{
+	char text[64];
+
+	(void)snprintf(text, sizeof(text), "\"kind\":\"%s\"", kind);
+	CHECK_HAS(answer, text);
+	CHECK_HAS(answer, names);
 }
 
 bool client_is_closed(struct client *client)

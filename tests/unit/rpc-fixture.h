@@ -14,6 +14,8 @@
 #include "fake-agent.h"
 #include "rpc/server.h"
 
+#define OPS "7aa1b9f4-33d3-4a10-a0a8-3a1b2f0c0001"
+#define LAB "7aa1b9f4-33d3-4a10-a0a8-3a1b2f0c0002"
 #define GROUP_GID 4711 /* of the group that may read and use */
 
 struct fixture {
@@ -45,6 +47,8 @@ struct client {
 void client_open(struct client *client);
 void client_open_as(struct client *client, uid_t uid, gid_t gid);
 void client_close(struct client *client);
+/* The last one closes, which leaves none, and then all ends. */
+void fixture_end(struct client *client);
 
 /* Sends it all, letting the server read meanwhile. */
 void client_say(struct client *client, const char *text);
@@ -53,6 +57,11 @@ void client_say_bytes(struct client *client, const char *bytes, size_t len);
 const char *client_hear(struct client *client);
 /* Both. */
 const char *client_ask(struct client *client, const char *text);
+/* Asks as id 1. The answer, which must be JSON, or NULL when none comes yet: as client_hear(). */
+const char *client_call(struct client *client, const char *method, const char *params);
+/* For such an answer: all that it must be, or an error's kind and what its sentence names. */
+void check_result(const char *answer, const char *result);
+void check_fails(const char *answer, const char *kind, const char *names);
 /* Reads what is there without turning the loop. */
 size_t client_pull(struct client *client);
 /* Whether the server has closed the connection, once all was read. */

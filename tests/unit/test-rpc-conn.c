@@ -13,7 +13,6 @@
 #include "lib/test.h"
 #include "rpc-fixture.h"
 
-#define ID "7aa1b9f4-33d3-4a10-a0a8-3a1b2f0c0001"
 #define GET(id) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"method\":\"secrets.get\"}\n"
 #define GET_NEW(id)                                                                 \
 	"{\"jsonrpc\":\"2.0\",\"id\":" id ",\"method\":\"secrets.get\",\"params\":" \
@@ -26,16 +25,8 @@ static bool stopped;
 static void begin(void)
 {
 	fixture_init();
-	workspace = fake_add("ops", ID, "{\"A\":\"1\"}");
+	workspace = fake_add("ops", OPS, "{\"A\":\"1\"}");
 	client_open(&client);
-}
-
-static void end(void)
-{
-	client_close(&client);
-	fixture_turns(3);
-	CHECK_INT(server_connections(fixture.server), 0);
-	fixture_fini();
 }
 
 static void limits(void)
@@ -89,7 +80,7 @@ TEST(one_request_of_each_connection_is_served_a_turn)
 	CHECK_INT(count_lines(&client), 100);
 	CHECK(turns >= 80);
 	client_close(&other);
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_request_alone_is_answered_in_its_turn)
@@ -100,7 +91,7 @@ TEST(a_request_alone_is_answered_in_its_turn)
 	fixture_turn();
 	CHECK(client_pull(&client));
 	CHECK_INT(count_lines(&client), 1);
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_client_that_does_not_read_is_not_read)
@@ -128,7 +119,7 @@ TEST(a_client_that_does_not_read_is_not_read)
 		;
 	CHECK(!client.ended);
 	CHECK_INT(server_connections(fixture.server), 1);
-	end();
+	fixture_end(&client);
 }
 
 TEST(calls_in_flight_have_a_limit_and_none_is_dropped)
@@ -152,7 +143,7 @@ TEST(calls_in_flight_have_a_limit_and_none_is_dropped)
 	CHECK(has_id(client_hear(&client), "1"));
 	CHECK(has_id(client_hear(&client), "1"));
 	CHECK(!client_hear(&client));
-	end();
+	fixture_end(&client);
 }
 
 TEST(an_answer_longer_than_the_cap_is_an_error)
@@ -168,7 +159,7 @@ TEST(an_answer_longer_than_the_cap_is_an_error)
 	fake_set_bundle(workspace, bundle);
 	CHECK(strstr(client_ask(&client, GET("1")), "-32010"));
 	CHECK(has_id(client_ask(&client, GET("2")), "2"));
-	end();
+	fixture_end(&client);
 }
 
 TEST(answers_that_nobody_reads_end_the_connection)
@@ -189,7 +180,7 @@ TEST(answers_that_nobody_reads_end_the_connection)
 	waiters_call(&workspace->vault.waiters, NULL);
 	fixture_turns(3);
 	CHECK_INT(server_connections(fixture.server), 0);
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_half_closed_client_gets_its_answers)
@@ -207,7 +198,7 @@ TEST(a_half_closed_client_gets_its_answers)
 	waiters_call(&workspace->vault.waiters, NULL);
 	CHECK(has_id(client_hear(&client), "1"));
 	CHECK(client_is_closed(&client));
-	end();
+	fixture_end(&client);
 }
 
 TEST(an_end_within_a_message_is_an_end)
@@ -217,7 +208,7 @@ TEST(an_end_within_a_message_is_an_end)
 	CHECK_INT(shutdown(client.fd, SHUT_WR), 0);
 	CHECK(client_is_closed(&client));
 	CHECK_INT(client.len, 0);
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_client_that_leaves_takes_its_calls_along)
@@ -233,7 +224,7 @@ TEST(a_client_that_leaves_takes_its_calls_along)
 	CHECK(list_empty(&workspace->vault.waiters));
 	CHECK_INT(server_connections(fixture.server), 0);
 	client_open(&client);
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_call_can_be_cancelled)
@@ -255,7 +246,7 @@ TEST(a_call_can_be_cancelled)
 		   "{\"jsonrpc\":\"2.0\",\"id\":9,\"result\":{\"cancelled\":false}}");
 	waiters_call(&workspace->vault.waiters, NULL);
 	CHECK(has_id(client_hear(&client), "1"));
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_call_of_a_batch_can_be_cancelled)
@@ -269,7 +260,7 @@ TEST(a_call_of_a_batch_can_be_cancelled)
 			    "{\"jsonrpc\":\"2.0\",\"method\":\"rpc.cancel\",\"params\":[2]}");
 	CHECK(answer && strstr(answer, "-32016") && answer[strlen(answer) - 1] == ']');
 	CHECK(!strstr(answer, ",]"));
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_message_that_does_not_end_ends_the_connection)
@@ -293,7 +284,7 @@ TEST(a_message_that_does_not_end_ends_the_connection)
 	CHECK(has_id(client_hear(&other), "1"));
 	CHECK(has_id(client_ask(&other, GET("2")), "2"));
 	client_close(&other);
-	end();
+	fixture_end(&client);
 }
 
 TEST(connections_have_a_limit_that_root_is_above)
@@ -375,7 +366,7 @@ TEST(descriptors_that_a_client_sends_along_are_closed)
 	/* Nobody holds the writing end any more. */
 	CHECK_INT(read(fds[0], &byte, 1), 0);
 	(void)close(fds[0]);
-	end();
+	fixture_end(&client);
 }
 
 static void on_stopped(void *data)
@@ -403,7 +394,7 @@ TEST(stopping_waits_for_calls_and_takes_no_new_ones)
 	fixture_turn();
 	CHECK(stopped);
 	client_close(&other);
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_call_that_was_sent_before_the_stop_is_answered)
@@ -415,7 +406,7 @@ TEST(a_call_that_was_sent_before_the_stop_is_answered)
 	loop_run(&fixture.loop);
 	CHECK(stopped);
 	CHECK(has_id(client_hear(&client), "2"));
-	end();
+	fixture_end(&client);
 }
 
 TEST(who_had_just_connected_when_it_was_stopped_is_served)
@@ -427,7 +418,7 @@ TEST(who_had_just_connected_when_it_was_stopped_is_served)
 	loop_run(&fixture.loop);
 	CHECK(stopped);
 	CHECK(client_is_closed(&client));
-	end();
+	fixture_end(&client);
 }
 
 TEST(who_connects_and_says_nothing_does_not_hold_up_the_stop)
@@ -437,7 +428,7 @@ TEST(who_connects_and_says_nothing_does_not_hold_up_the_stop)
 	loop_run(&fixture.loop);
 	CHECK(stopped);
 	CHECK(client_is_closed(&client));
-	end();
+	fixture_end(&client);
 }
 
 TEST(stopping_cancels_what_takes_too_long)
@@ -451,7 +442,7 @@ TEST(stopping_cancels_what_takes_too_long)
 	CHECK(strstr(client_hear(&client), "-32016"));
 	CHECK(client_is_closed(&client));
 	CHECK(list_empty(&workspace->vault.waiters));
-	end();
+	fixture_end(&client);
 }
 
 TEST(stopping_without_connections_is_told_all_the_same)
@@ -469,10 +460,10 @@ TEST(a_socket_is_bound_and_answers)
 	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "agentd.sock" };
 
 	fixture_init();
-	(void)fake_add("ops", ID, "{\"A\":\"1\"}");
+	(void)fake_add("ops", OPS, "{\"A\":\"1\"}");
 	CHECK_INT(server_bind(fixture.server, "agentd.sock", NULL), 0);
 	client.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	CHECK_INT(connect(client.fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	CHECK(has_id(client_ask(&client, GET("1")), "1"));
-	end();
+	fixture_end(&client);
 }

@@ -6,12 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/jsonscan.h"
 #include "lib/test.h"
 #include "rpc-fixture.h"
 
-#define OPS "7aa1b9f4-33d3-4a10-a0a8-3a1b2f0c0001"
-#define LAB "7aa1b9f4-33d3-4a10-a0a8-3a1b2f0c0002"
 #define D1 "11111111-1111-4111-8111-111111111111"
 #define TO_LAB "\"to\":\"" LAB "\",\"task\":\"do it\""
 
@@ -37,38 +34,13 @@ static void begin(void)
 	client_open(&client);
 }
 
-static void end(void)
+static const char *ask(const char *verb, const char *members)
 {
-	client_close(&client);
-	fixture_turns(2);
-	fixture_fini();
-}
+	char method[64], params[4096];
 
-/* As id 1; what comes at once, or NULL. */
-static const char *ask(const char *method, const char *params)
-{
-	char request[4096];
-
-	(void)snprintf(request, sizeof(request),
-		       "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"delegation.%s\","
-		       "\"params\":{%s}}\n",
-		       method, params);
-	return client_ask(&client, request);
-}
-
-static void check_has(const char *text, const char *part)
-{
-	if (!text || !strstr(text, part))
-		test_fail(__FILE__, __LINE__, "%s does not hold %s", text ? text : "nothing", part);
-}
-
-static void check_fails(const char *answer, const char *kind, const char *names)
-{
-	char text[64];
-
-	(void)snprintf(text, sizeof(text), "\"kind\":\"%s\"", kind);
-	check_has(answer, text);
-	check_has(answer, names);
+	(void)snprintf(method, sizeof(method), "delegation.%s", verb);
+	(void)snprintf(params, sizeof(params), "{%s}", members);
+	return client_call(&client, method, params);
 }
 
 TEST(a_creation_waits_for_the_disk_and_then_for_the_platform)
@@ -90,7 +62,7 @@ TEST(a_creation_waits_for_the_disk_and_then_for_the_platform)
 		   "\"status\":\"delegated\",\"idempotency_key\":\"k1\",\"duplicate\":false,"
 		   "\"error\":null}}");
 	fake.open = NULL;
-	end();
+	fixture_end(&client);
 }
 
 TEST(one_that_cannot_be_sent_now_is_answered_at_once)
@@ -99,8 +71,8 @@ TEST(one_that_cannot_be_sent_now_is_answered_at_once)
 	CHECK(!ask("create", TO_LAB));
 	row.status = DELEGATE_PENDING;
 	fake_tell(&row, 1, false);
-	check_has(client_hear(&client), "\"status\":\"pending\"");
-	end();
+	CHECK_HAS(client_hear(&client), "\"status\":\"pending\"");
+	fixture_end(&client);
 }
 
 TEST(a_duplicate_is_answered_at_once)
@@ -109,10 +81,10 @@ TEST(a_duplicate_is_answered_at_once)
 	CHECK(!ask("create", TO_LAB ",\"idempotency_key\":\"k1\""));
 	fake.open = &row;
 	fake_tell(&row, 1, true);
-	check_has(client_hear(&client), "\"status\":\"delegated\",\"idempotency_key\":\"k1\","
+	CHECK_HAS(client_hear(&client), "\"status\":\"delegated\",\"idempotency_key\":\"k1\","
 					"\"duplicate\":true");
 	fake.open = NULL;
-	end();
+	fixture_end(&client);
 }
 
 TEST(what_the_disk_does_not_take_is_an_error)
@@ -125,7 +97,7 @@ TEST(what_the_disk_does_not_take_is_an_error)
 	check_fails(client_hear(&client), "unavailable", "the disk is full");
 	fake.full = true;
 	check_fails(ask("create", TO_LAB), "overloaded", "too many");
-	end();
+	fixture_end(&client);
 }
 
 TEST(only_what_can_be_sent_some_day_is_taken)
@@ -157,7 +129,7 @@ TEST(only_what_can_be_sent_some_day_is_taken)
 		else
 			CHECK(!answer);
 		CHECK_TEXT(fake.ordered, cases[i].kind ? "" : LAB " - do it");
-		end();
+		fixture_end(&client);
 	}
 }
 
@@ -172,7 +144,7 @@ TEST(whom_it_is_for_is_looked_up)
 		    "no such peer");
 	check_fails(ask("create", "\"to\":\"" OPS "\",\"task\":\"do it\""), "invalid_params",
 		    "itself");
-	end();
+	fixture_end(&client);
 }
 
 TEST(wrong_arguments_are_named)
@@ -193,7 +165,7 @@ TEST(wrong_arguments_are_named)
 		    "wait_ms is missing");
 	check_fails(ask("get", "\"delegation_id\":\"x\""), "not_found", "ops has no delegation");
 	CHECK_TEXT(fake.ordered, "");
-	end();
+	fixture_end(&client);
 }
 
 #define WHOLE                                                                              \
@@ -226,8 +198,8 @@ TEST(one_and_all_of_them_are_told_alike)
 	CHECK(!ask("list", "\"status\":\"failed\",\"limit\":7"));
 	CHECK_TEXT(fake.ordered, "failed 7");
 	fake_tell(NULL, 0, false);
-	check_has(client_hear(&client), "\"delegations\":[]");
-	end();
+	CHECK_HAS(client_hear(&client), "\"delegations\":[]");
+	fixture_end(&client);
 }
 
 TEST(waiting_ends_when_it_does)
@@ -239,14 +211,14 @@ TEST(waiting_ends_when_it_does)
 	CHECK(!client_hear(&client));
 	row.status = DELEGATE_FAILED;
 	fake_tell(&row, 1, false);
-	check_has(client_hear(&client), "\"status\":\"failed\"");
+	CHECK_HAS(client_hear(&client), "\"status\":\"failed\"");
 
 	/* It has ended: there is nothing to wait for. */
 	CHECK(!ask("wait", "\"delegation_id\":\"" D1 "\",\"wait_ms\":60000"));
 	fake_tell(&row, 1, false);
-	check_has(client_hear(&client), "\"status\":\"failed\"");
+	CHECK_HAS(client_hear(&client), "\"status\":\"failed\"");
 	fake.open = NULL;
-	end();
+	fixture_end(&client);
 }
 
 TEST(waiting_ends_with_the_time)
@@ -255,7 +227,7 @@ TEST(waiting_ends_with_the_time)
 	fake.open = &row;
 	CHECK(!ask("wait", "\"delegation_id\":\"" D1 "\",\"wait_ms\":0"));
 	fake_tell(&row, 1, false);
-	check_has(client_hear(&client), "\"status\":\"delegated\"");
+	CHECK_HAS(client_hear(&client), "\"status\":\"delegated\"");
 
 	CHECK(!ask("wait", "\"delegation_id\":\"" D1 "\",\"wait_ms\":30"));
 	fake_tell(&row, 1, false);
@@ -263,25 +235,25 @@ TEST(waiting_ends_with_the_time)
 	while (!fake.ordered[0])
 		fixture_turn();
 	fake_tell(&row, 1, false);
-	check_has(client_hear(&client), "\"status\":\"delegated\"");
+	CHECK_HAS(client_hear(&client), "\"status\":\"delegated\"");
 	fake.open = NULL;
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_change_is_an_event_after_a_snapshot_of_what_is_open)
 {
 	begin();
 	fake.open = &row;
-	check_has(client_ask(&client,
+	CHECK_HAS(client_ask(&client,
 			     "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"events.subscribe\","
 			     "\"params\":{\"types\":[\"delegation.updated\"]}}\n"),
 		  "\"snapshot\":{\"delegations\":[{\"workspace\":\"ops\",\"delegation_id\":\"" D1
 		  "\"");
 	row.status = DELEGATE_QUEUED;
 	server_on_delegation(fixture.server, ops, &row);
-	check_has(client_hear(&client), "\"type\":\"delegation.updated\",\"workspace\":\"ops\"");
+	CHECK_HAS(client_hear(&client), "\"type\":\"delegation.updated\",\"workspace\":\"ops\"");
 	fake.open = NULL;
-	end();
+	fixture_end(&client);
 }
 
 TEST(leaving_for_good_waits_until_the_journal_is_wiped)
@@ -292,18 +264,18 @@ TEST(leaving_for_good_waits_until_the_journal_is_wiped)
 
 	begin();
 	(void)fake_add("lab", LAB, NULL);
-	check_has(client_ask(&client, leave), "\"left\":true");
+	CHECK_HAS(client_ask(&client, leave), "\"left\":true");
 
 	fake.has_journal = true;
 	(void)fake_add("lab", LAB, NULL);
 	CHECK(!client_ask(&client, leave));
 	CHECK(strncmp(fake.wiped, LAB "@", 37) == 0);
 	waiters_call(&fake.waiters, NULL);
-	check_has(client_hear(&client), "\"left\":true");
+	CHECK_HAS(client_hear(&client), "\"left\":true");
 
 	(void)fake_add("lab", LAB, NULL);
 	CHECK(!client_ask(&client, leave));
 	waiters_call(&fake.waiters, &full);
 	check_fails(client_hear(&client), "unavailable", "not wiped");
-	end();
+	fixture_end(&client);
 }

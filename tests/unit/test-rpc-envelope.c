@@ -9,7 +9,6 @@
 #include "lib/test.h"
 #include "rpc-fixture.h"
 
-#define ID "7aa1b9f4-33d3-4a10-a0a8-3a1b2f0c0001"
 #define BUNDLE "{\"A\":\"1\",\"B\":\"two\"}"
 #define FETCHED ",\"missing\":[],\"fetched_at\":\"2026-11-20T12:00:00.000Z\",\"stale\":false}"
 #define LEFT_OUT(id) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"result\":{\"values\":" BUNDLE FETCHED "}"
@@ -19,16 +18,8 @@ static struct client client;
 static void begin(void)
 {
 	fixture_init();
-	(void)fake_add("ops", ID, BUNDLE);
+	(void)fake_add("ops", OPS, BUNDLE);
 	client_open(&client);
-}
-
-static void end(void)
-{
-	client_close(&client);
-	fixture_turns(2);
-	CHECK_INT(server_connections(fixture.server), 0);
-	fixture_fini();
 }
 
 /* The answer has this id and this code. */
@@ -55,7 +46,7 @@ TEST(secrets_are_served_from_memory)
 				       "\"params\":{\"workspace\":\"ops\"}}\n"),
 		   LEFT_OUT("1"));
 	CHECK_INT(fake.n_fetches, 0);
-	end();
+	fixture_end(&client);
 }
 
 TEST(ids_come_back_as_they_were_written)
@@ -77,7 +68,7 @@ TEST(ids_come_back_as_they_were_written)
 			ids[i]);
 		CHECK_TEXT(client_ask(&client, request), answer);
 	}
-	end();
+	fixture_end(&client);
 }
 
 TEST(what_is_no_request_is_told_so)
@@ -103,7 +94,7 @@ TEST(what_is_no_request_is_told_so)
 	check_asking("\"hello\"", "null", -32600);
 	check_asking("{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"daemon.info\",\"a\\u0000b\":1}",
 		     "null", -32600);
-	end();
+	fixture_end(&client);
 }
 
 TEST(unknown_methods_have_their_own_error)
@@ -114,7 +105,7 @@ TEST(unknown_methods_have_their_own_error)
 	check_asking("{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"rpc.nothing\"}", "7", -32601);
 	check_asking("{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"daemon.info\\u0000\"}", "7",
 		     -32601);
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_method_may_be_written_with_escapes)
@@ -123,7 +114,7 @@ TEST(a_method_may_be_written_with_escapes)
 	CHECK_TEXT(client_ask(&client, "{\"jsonrpc\":\"2.0\",\"i\\u0064\":1,"
 				       "\"method\":\"secrets\\u002eget\"}"),
 		   LEFT_OUT("1"));
-	end();
+	fixture_end(&client);
 }
 
 TEST(params_that_are_no_container_are_invalid)
@@ -133,7 +124,7 @@ TEST(params_that_are_no_container_are_invalid)
 		     -32602);
 	check_asking("{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"daemon.info\",\"params\":null}",
 		     "7", -32602);
-	end();
+	fixture_end(&client);
 }
 
 TEST(notifications_are_never_answered)
@@ -147,7 +138,7 @@ TEST(notifications_are_never_answered)
 		   "{\"jsonrpc\":\"2.0\",\"method\":\"daemon.reload\"}\n");
 	CHECK(!client_hear(&client));
 	CHECK_INT(fixture.n_reloads, 1);
-	end();
+	fixture_end(&client);
 }
 
 TEST(responses_are_never_answered)
@@ -155,7 +146,7 @@ TEST(responses_are_never_answered)
 	begin();
 	CHECK(!client_ask(&client, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}"
 				   "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{}}"));
-	end();
+	fixture_end(&client);
 }
 
 TEST(bytes_that_are_no_json_cost_the_line)
@@ -167,7 +158,7 @@ TEST(bytes_that_are_no_json_cost_the_line)
 	CHECK_TEXT(
 		client_ask(&client, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"secrets.get\"}\n"),
 		LEFT_OUT("1"));
-	end();
+	fixture_end(&client);
 }
 
 TEST(messages_need_nothing_between_them_and_may_have_anything)
@@ -178,7 +169,7 @@ TEST(messages_need_nothing_between_them_and_may_have_anything)
 		   "{ \"jsonrpc\" : \"2.0\" , \"id\" : 2 , \"method\" : \"secrets.get\" }\n\n\n");
 	CHECK_TEXT(client_hear(&client), LEFT_OUT("1"));
 	CHECK_TEXT(client_hear(&client), LEFT_OUT("2"));
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_message_may_come_a_byte_at_a_time)
@@ -189,7 +180,7 @@ TEST(a_message_may_come_a_byte_at_a_time)
 	for (size_t i = 0; i < strlen(request); i++)
 		client_say_bytes(&client, request + i, 1);
 	CHECK_TEXT(client_hear(&client), LEFT_OUT("1"));
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_message_over_the_limit_is_told_once_and_survived)
@@ -209,7 +200,7 @@ TEST(a_message_over_the_limit_is_told_once_and_survived)
 	CHECK_TEXT(
 		client_ask(&client, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"secrets.get\"}\n"),
 		LEFT_OUT("1"));
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_batch_is_answered_as_one_array)
@@ -220,7 +211,7 @@ TEST(a_batch_is_answered_as_one_array)
 			      "{\"jsonrpc\":\"2.0\",\"method\":\"secrets.get\"},"
 			      "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"secrets.get\"}]"),
 		   "[" LEFT_OUT("1") "," LEFT_OUT("2") "]");
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_batch_of_nonsense_is_answered_entry_by_entry)
@@ -238,7 +229,7 @@ TEST(a_batch_of_nonsense_is_answered_entry_by_entry)
 		n++;
 	CHECK_INT(n, 3);
 	check_asking("[{\"jsonrpc\":\"2.0\",\"id\":1},]\n", "null", -32700);
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_batch_of_notifications_has_no_answer)
@@ -247,7 +238,7 @@ TEST(a_batch_of_notifications_has_no_answer)
 	CHECK(!client_ask(&client, "[{\"jsonrpc\":\"2.0\",\"method\":\"daemon.reload\"},"
 				   "{\"jsonrpc\":\"2.0\",\"method\":\"daemon.reload\"}]"));
 	CHECK_INT(fixture.n_reloads, 2);
-	end();
+	fixture_end(&client);
 }
 
 static const char *ask_batch(unsigned n_entries)
@@ -266,7 +257,7 @@ TEST(a_batch_has_at_most_64_entries)
 	begin();
 	CHECK(ask_batch(64)[0] == '[');
 	check_error(ask_batch(65), "null", -32600);
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_batch_waits_for_its_slowest_entry)
@@ -283,7 +274,7 @@ TEST(a_batch_waits_for_its_slowest_entry)
 	CHECK_INT(fake.n_fetches, 1);
 	waiters_call(&workspace->vault.waiters, NULL);
 	CHECK_TEXT(client_hear(&client), "[" LEFT_OUT("2") "," LEFT_OUT("1") "]");
-	end();
+	fixture_end(&client);
 }
 
 TEST(headers_are_answered_with_headers)
@@ -304,7 +295,7 @@ TEST(headers_are_answered_with_headers)
 		CHECK(memcmp(client.bytes, expected, strlen(expected)) == 0);
 		client.len = 0;
 	}
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_broken_header_ends_the_connection)
@@ -313,5 +304,5 @@ TEST(a_broken_header_ends_the_connection)
 	client_say(&client, "Content-Length: many\r\n\r\n{}");
 	CHECK(client_is_closed(&client));
 	CHECK(client.len && strstr(client.bytes, "-32700"));
-	end();
+	fixture_end(&client);
 }

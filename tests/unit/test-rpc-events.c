@@ -10,8 +10,6 @@
 #include "lib/test.h"
 #include "rpc-fixture.h"
 
-#define OPS "7aa1b9f4-33d3-4a10-a0a8-3a1b2f0c0001"
-#define LAB "7aa1b9f4-33d3-4a10-a0a8-3a1b2f0c0002"
 #define SUBSCRIBE(params) \
 	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"events.subscribe\",\"params\":" params "}\n"
 
@@ -24,19 +22,6 @@ static void begin(void)
 	ops = fake_add("ops", OPS, "{\"A\":\"1\",\"B\":\"hush\"}");
 	lab = fake_add("lab", LAB, "{}");
 	client_open(&client);
-}
-
-static void end(void)
-{
-	client_close(&client);
-	fixture_turns(2);
-	fixture_fini();
-}
-
-static void check_has(const char *text, const char *part)
-{
-	if (!text || !strstr(text, part))
-		test_fail(__FILE__, __LINE__, "%s does not hold %s", text ? text : "nothing", part);
 }
 
 static void check_lacks(const char *text, const char *part)
@@ -52,24 +37,24 @@ TEST(first_comes_the_snapshot_then_what_changes)
 
 	begin();
 	line = client_ask(&client, SUBSCRIBE("{\"types\":[\"workspace.state\"]}"));
-	check_has(line, "\"result\":{\"subscription\":\"s1\",\"snapshot\":{\"workspaces\":[{");
-	check_has(line, "\"name\":\"ops\"");
-	check_has(line, "\"name\":\"lab\"");
+	CHECK_HAS(line, "\"result\":{\"subscription\":\"s1\",\"snapshot\":{\"workspaces\":[{");
+	CHECK_HAS(line, "\"name\":\"ops\"");
+	CHECK_HAS(line, "\"name\":\"lab\"");
 	check_lacks(line, "\"warnings\"");
 
 	fake_set_state(ops, LIFECYCLE_PAUSED);
 	fake_set_state(lab, LIFECYCLE_UNREACHABLE);
 	line = client_hear(&client);
-	check_has(line,
+	CHECK_HAS(line,
 		  "{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{\"subscription\":\"s1\","
 		  "\"seq\":1,\"type\":\"workspace.state\",\"workspace\":\"ops\",\"at\":\"20");
-	check_has(line, "\"data\":{\"id\":\"" OPS "\",\"state\":\"paused\",\"before\":\"online\","
+	CHECK_HAS(line, "\"data\":{\"id\":\"" OPS "\",\"state\":\"paused\",\"before\":\"online\","
 			"\"platform_status\":null,\"paused\":true}}}");
 	CHECK_INT(json_check(line, strlen(line), 64, 1000, NULL), 0);
 	line = client_hear(&client);
-	check_has(line, "\"seq\":2,\"type\":\"workspace.state\",\"workspace\":\"lab\"");
+	CHECK_HAS(line, "\"seq\":2,\"type\":\"workspace.state\",\"workspace\":\"lab\"");
 	CHECK(!client_hear(&client));
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_subscription_hears_its_types_and_its_workspace)
@@ -81,10 +66,10 @@ TEST(a_subscription_hears_its_types_and_its_workspace)
 	server_on_peers(fixture.server, ops);
 	fake_set_state(lab, LIFECYCLE_PAUSED);
 	server_on_peers(fixture.server, lab);
-	check_has(client_hear(&client),
+	CHECK_HAS(client_hear(&client),
 		  "\"seq\":1,\"type\":\"peers.changed\",\"workspace\":\"lab\"");
 	CHECK(!client_hear(&client));
-	end();
+	fixture_end(&client);
 }
 
 TEST(names_of_secrets_are_told_and_never_their_values)
@@ -93,14 +78,14 @@ TEST(names_of_secrets_are_told_and_never_their_values)
 
 	begin();
 	line = client_ask(&client, SUBSCRIBE("{}"));
-	check_has(line, "\"secrets\":[{\"workspace\":\"ops\",\"keys\":[\"A\",\"B\"]");
+	CHECK_HAS(line, "\"secrets\":[{\"workspace\":\"ops\",\"keys\":[\"A\",\"B\"]");
 	check_lacks(line, "hush");
 	server_on_secrets(fixture.server, ops, "[\"B\"]", 5);
 	line = client_hear(&client);
-	check_has(line, "\"type\":\"secrets.changed\"");
-	check_has(line, "\"data\":{\"changed\":[\"B\"],");
+	CHECK_HAS(line, "\"type\":\"secrets.changed\"");
+	CHECK_HAS(line, "\"data\":{\"changed\":[\"B\"],");
 	check_lacks(line, "hush");
-	end();
+	fixture_end(&client);
 }
 
 TEST(warnings_are_told_when_they_come_and_when_they_go)
@@ -115,25 +100,25 @@ TEST(warnings_are_told_when_they_come_and_when_they_go)
 	list_init(&warning.node);
 	list_append(&fake.agent.context.warnings, &warning.node);
 	line = client_ask(&client, SUBSCRIBE("{\"types\":[\"daemon.warning\"]}"));
-	check_has(line, "\"snapshot\":{\"warnings\":[{\"code\":\"secrets_stale\",");
+	CHECK_HAS(line, "\"snapshot\":{\"warnings\":[{\"code\":\"secrets_stale\",");
 	server_on_warning(fixture.server, &warning, false);
-	check_has(client_hear(&client),
+	CHECK_HAS(client_hear(&client),
 		  "\"data\":{\"raised\":false,\"warning\":{\"code\":\"secrets_stale\"");
 	list_remove(&warning.node);
-	end();
+	fixture_end(&client);
 }
 
 TEST(what_is_wrong_with_a_subscription_is_said)
 {
 	begin();
-	check_has(client_ask(&client, SUBSCRIBE("{\"types\":[\"weather\"]}")), "workspace.state, ");
-	check_has(client_ask(&client, SUBSCRIBE("{\"types\":\"weather\"}")), "-32602");
-	check_has(client_ask(&client, SUBSCRIBE("{\"workspace\":\"nowhere\"}")), "-32003");
+	CHECK_HAS(client_ask(&client, SUBSCRIBE("{\"types\":[\"weather\"]}")), "workspace.state, ");
+	CHECK_HAS(client_ask(&client, SUBSCRIBE("{\"types\":\"weather\"}")), "-32602");
+	CHECK_HAS(client_ask(&client, SUBSCRIBE("{\"workspace\":\"nowhere\"}")), "-32003");
 	for (unsigned i = 0; i < 16; i++)
-		check_has(client_ask(&client, SUBSCRIBE("{}")), "\"result\"");
-	check_has(client_ask(&client, SUBSCRIBE("{}")), "-32017");
+		CHECK_HAS(client_ask(&client, SUBSCRIBE("{}")), "\"result\"");
+	CHECK_HAS(client_ask(&client, SUBSCRIBE("{}")), "-32017");
 	CHECK(!client_ask(&client, "{\"jsonrpc\":\"2.0\",\"method\":\"events.subscribe\"}"));
-	end();
+	fixture_end(&client);
 }
 
 TEST(unsubscribing_ends_it)
@@ -141,18 +126,18 @@ TEST(unsubscribing_ends_it)
 	begin();
 	(void)client_ask(&client, SUBSCRIBE("{\"types\":[\"workspace.state\"]}"));
 	client_open(&other);
-	check_has(client_ask(&other,
+	CHECK_HAS(client_ask(&other,
 			     "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"events.unsubscribe\","
 			     "\"params\":[\"s1\"]}"),
 		  "-32003");
 	client_close(&other);
-	check_has(client_ask(&client,
+	CHECK_HAS(client_ask(&client,
 			     "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"events.unsubscribe\","
 			     "\"params\":[\"s1\"]}"),
 		  "\"unsubscribed\":true");
 	fake_set_state(ops, LIFECYCLE_PAUSED);
 	CHECK(!client_hear(&client));
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_slow_reader_loses_the_subscription_and_nothing_else)
@@ -163,7 +148,7 @@ TEST(a_slow_reader_loses_the_subscription_and_nothing_else)
 	rpc_settings_init(&fixture.settings);
 	fixture.settings.max_output_bytes = 65536;
 	begin();
-	check_has(client_ask(&client, SUBSCRIBE("{\"types\":[\"workspace.state\"]}")), "\"s1\"");
+	CHECK_HAS(client_ask(&client, SUBSCRIBE("{\"types\":[\"workspace.state\"]}")), "\"s1\"");
 	for (unsigned i = 0; i < 4000; i++) {
 		fake_set_state(ops, i % 2 ? LIFECYCLE_ONLINE : LIFECYCLE_PAUSED);
 		if (i % 100 == 0)
@@ -186,10 +171,10 @@ TEST(a_slow_reader_loses_the_subscription_and_nothing_else)
 	CHECK(last < 4000);
 
 	/* It may subscribe again. */
-	check_has(client_ask(&client, SUBSCRIBE("{\"types\":[\"workspace.state\"]}")), "\"s2\"");
+	CHECK_HAS(client_ask(&client, SUBSCRIBE("{\"types\":[\"workspace.state\"]}")), "\"s2\"");
 	fake_set_state(ops, LIFECYCLE_UNREACHABLE);
-	check_has(client_hear(&client), "\"subscription\":\"s2\",\"seq\":1,");
-	end();
+	CHECK_HAS(client_hear(&client), "\"subscription\":\"s2\",\"seq\":1,");
+	fixture_end(&client);
 }
 
 TEST(in_a_batch_too_the_snapshot_comes_first)
@@ -209,10 +194,10 @@ TEST(in_a_batch_too_the_snapshot_comes_first)
 	line = client_hear(&client);
 	CHECK(line && line[0] == '[');
 	CHECK_INT(json_check(line, strlen(line), 64, 1000, NULL), 0);
-	check_has(client_hear(&client), "\"seq\":1,");
+	CHECK_HAS(client_hear(&client), "\"seq\":1,");
 	fake_set_state(lab, LIFECYCLE_ONLINE);
-	check_has(client_hear(&client), "\"seq\":2,");
-	end();
+	CHECK_HAS(client_hear(&client), "\"seq\":2,");
+	fixture_end(&client);
 }
 
 TEST(a_report_is_an_event_for_others_and_for_oneself)
@@ -227,18 +212,18 @@ TEST(a_report_is_an_event_for_others_and_for_oneself)
 		   "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"workspace.report\",\"params\":"
 		   "{\"workspace\":\"ops\",\"active_tasks\":2,\"current_task\":\"digging\"}}");
 	line = client_hear(&client);
-	check_has(line, "\"method\":\"event\"");
+	CHECK_HAS(line, "\"method\":\"event\"");
 	CHECK_INT(json_check(line, strlen(line), 64, 1000, NULL), 0);
 	line = client_hear(&client);
-	check_has(
+	CHECK_HAS(
 		line,
 		"\"id\":2,\"result\":{\"report\":{\"current_task\":\"digging\",\"active_tasks\":2,");
 	CHECK_INT(json_check(line, strlen(line), 64, 1000, NULL), 0);
-	check_has(client_hear(&other), "\"current_task\":\"digging\"");
+	CHECK_HAS(client_hear(&other), "\"current_task\":\"digging\"");
 
 	/* A connection that goes takes its share along. */
 	client_close(&client);
-	check_has(client_hear(&other), "\"data\":{\"current_task\":\"\",\"active_tasks\":0,");
+	CHECK_HAS(client_hear(&other), "\"data\":{\"current_task\":\"\",\"active_tasks\":0,");
 	client_close(&other);
-	end();
+	fixture_end(&client);
 }

@@ -13,7 +13,6 @@
 #include "lib/test.h"
 #include "rpc-fixture.h"
 
-#define OPS "7aa1b9f4-33d3-4a10-a0a8-3a1b2f0c0001"
 #define CALL(method, params) \
 	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"" method "\",\"params\":" params "}"
 

@@ -3,16 +3,12 @@
  * What the methods answer.
  */
 
-#include <stdio.h>
 #include <string.h>
 
-#include "base/jsonscan.h"
 #include "base/jsontext.h"
 #include "lib/test.h"
 #include "rpc-fixture.h"
 
-#define OPS "7aa1b9f4-33d3-4a10-a0a8-3a1b2f0c0001"
-#define LAB "7aa1b9f4-33d3-4a10-a0a8-3a1b2f0c0002"
 #define PEERS "[{\"id\":\"p1\",\"name\":\"one\"},{\"id\":\"p2\",\"name\":\"two\"}]"
 
 static struct client client, other;
@@ -25,51 +21,9 @@ static void begin(void)
 	client_open(&client);
 }
 
-static void end(void)
-{
-	client_close(&client);
-	fixture_turns(2);
-	fixture_fini();
-}
-
-/* Asks as id 1; the answer must be JSON. */
 static const char *ask(const char *method, const char *params)
 {
-	char request[4096];
-	const char *answer;
-
-	(void)snprintf(request, sizeof(request),
-		       "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\",\"params\":%s}\n", method,
-		       params);
-	answer = client_ask(&client, request);
-	if (answer)
-		CHECK_INT(json_check(answer, strlen(answer), 64, 65536, NULL), 0);
-	return answer;
-}
-
-static void check_result(const char *answer, const char *result)
-{
-	char whole[8192];
-
-	(void)snprintf(whole, sizeof(whole), "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":%s}",
-		       result);
-	CHECK_TEXT(answer, whole);
-}
-
-static void check_has(const char *text, const char *part)
-{
-	if (!text || !strstr(text, part))
-		test_fail(__FILE__, __LINE__, "%s does not hold %s", text ? text : "nothing", part);
-}
-
-/* The kind of error, and what its sentence names. */
-static void check_fails(const char *answer, const char *kind, const char *names)
-{
-	char text[64];
-
-	(void)snprintf(text, sizeof(text), "\"kind\":\"%s\"", kind);
-	check_has(answer, text);
-	check_has(answer, names);
+	return client_call(&client, method, params);
 }
 
 static const struct error outage = { .kind = ERROR_UNAVAILABLE, .text = "the platform is away" };
@@ -77,13 +31,13 @@ static const struct error outage = { .kind = ERROR_UNAVAILABLE, .text = "the pla
 TEST(the_daemon_says_who_it_is)
 {
 	begin();
-	check_has(ask("daemon.info", "{}"),
+	CHECK_HAS(ask("daemon.info", "{}"),
 		  "\"result\":{\"name\":\"molecule-agentd\",\"version\":\"1.2.3\","
 		  "\"pid\":");
-	check_has(ask("daemon.info", "[]"), "\"protocol\":1,\"features\":[");
-	check_has(ask("daemon.status", "{}"),
+	CHECK_HAS(ask("daemon.info", "[]"), "\"protocol\":1,\"features\":[");
+	CHECK_HAS(ask("daemon.status", "{}"),
 		  "{\"state\":\"running\",\"connections\":1,\"workspaces\":[{\"id\":");
-	end();
+	fixture_end(&client);
 }
 
 TEST(metrics_are_openmetrics)
@@ -99,15 +53,15 @@ TEST(metrics_are_openmetrics)
 	answer = ask("daemon.metrics", "{}");
 	text = json_text_member(json_text_from(answer, strlen(answer)), "result");
 	CHECK_INT(json_text_dup(json_text_member(text, "text"), &metrics), 0);
-	check_has(metrics, "molecule_rpc_calls_total{method=\"secrets.get\",result=\"ok\"} 1");
-	check_has(metrics,
+	CHECK_HAS(metrics, "molecule_rpc_calls_total{method=\"secrets.get\",result=\"ok\"} 1");
+	CHECK_HAS(metrics,
 		  "molecule_rpc_calls_total{method=\"secrets.get\",result=\"invalid_params\"} 1");
-	check_has(metrics, "molecule_rpc_calls_total{method=\"\",result=\"method_not_found\"} 1");
-	check_has(metrics, "molecule_rpc_connections 1");
-	check_has(metrics, "molecule_build_info{version=\"1.2.3\"} 1");
+	CHECK_HAS(metrics, "molecule_rpc_calls_total{method=\"\",result=\"method_not_found\"} 1");
+	CHECK_HAS(metrics, "molecule_rpc_connections 1");
+	CHECK_HAS(metrics, "molecule_build_info{version=\"1.2.3\"} 1");
 	CHECK_TEXT(metrics + strlen(metrics) - 6, "# EOF\n");
 	free(metrics);
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_reload_that_fails_says_where)
@@ -115,8 +69,8 @@ TEST(a_reload_that_fails_says_where)
 	begin();
 	check_result(ask("daemon.reload", "{}"), "{\"changed\":[\"rpc\"],\"unchanged\":false}");
 	fixture.reload_fails = ERROR_CONFIG;
-	check_has(ask("daemon.reload", "{}"), "agentd.conf:3: that is wrong");
-	end();
+	CHECK_HAS(ask("daemon.reload", "{}"), "agentd.conf:3: that is wrong");
+	fixture_end(&client);
 }
 
 TEST(wrong_arguments_are_named)
@@ -147,26 +101,26 @@ TEST(wrong_arguments_are_named)
 	check_fails(ask("workspace.report", "{\"runtime_state\":\"fine\"}"), "invalid_params",
 		    "wedged");
 	/* What is not known is nobody's business; the last of two counts. */
-	check_has(ask("secrets.get", "{\"colour\":1,\"max_age_ms\":\"x\"}"), "-32602");
-	check_has(ask("secrets.get", "{\"colour\":1,\"max_age_ms\":\"x\",\"max_age_ms\":5.0}"),
+	CHECK_HAS(ask("secrets.get", "{\"colour\":1,\"max_age_ms\":\"x\"}"), "-32602");
+	CHECK_HAS(ask("secrets.get", "{\"colour\":1,\"max_age_ms\":\"x\",\"max_age_ms\":5.0}"),
 		  "-32602");
-	check_has(ask("secrets.get", "{\"colour\":1,\"max_age_ms\":5.0}"), "\"result\"");
-	end();
+	CHECK_HAS(ask("secrets.get", "{\"colour\":1,\"max_age_ms\":5.0}"), "\"result\"");
+	fixture_end(&client);
 }
 
 TEST(a_workspace_is_meant_by_name_by_id_or_by_being_the_only_one)
 {
 	begin();
-	check_has(ask("workspace.status", "{}"), "\"name\":\"ops\"");
-	check_has(ask("workspace.status", "{\"workspace\":\"ops\"}"), "\"name\":\"ops\"");
-	check_has(ask("workspace.status", "[\"" OPS "\"]"), "\"name\":\"ops\"");
+	CHECK_HAS(ask("workspace.status", "{}"), "\"name\":\"ops\"");
+	CHECK_HAS(ask("workspace.status", "{\"workspace\":\"ops\"}"), "\"name\":\"ops\"");
+	CHECK_HAS(ask("workspace.status", "[\"" OPS "\"]"), "\"name\":\"ops\"");
 	check_fails(ask("workspace.status", "[\"nowhere\"]"), "not_found", "nowhere");
 	(void)fake_add("lab", LAB, NULL);
 	check_fails(ask("workspace.status", "{}"), "conflict", "say which");
 	check_result(ask("workspace.list", "{}"),
 		     "{\"workspaces\":[{\"id\":\"" OPS "\",\"name\":\"ops\",\"state\":\"online\"},"
 		     "{\"id\":\"" LAB "\",\"name\":\"lab\",\"state\":\"online\"}]}");
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_status_has_the_members_that_are_promised)
@@ -187,7 +141,7 @@ TEST(a_status_has_the_members_that_are_promised)
 	for (iter = json_iter(result); json_next_member(&iter, &name, &value); n++)
 		CHECK(n < ARRAY_LEN(members) && json_text_equals(name, members[n]));
 	CHECK_INT(n, ARRAY_LEN(members));
-	end();
+	fixture_end(&client);
 }
 
 TEST(secrets_can_be_picked)
@@ -201,19 +155,19 @@ TEST(secrets_can_be_picked)
 		     "\"fetched_at\":\"2026-11-20T12:00:00.000Z\",\"stale\":false}");
 	check_result(ask("secrets.list", "{}"),
 		     "{\"keys\":[\"A\",\"B\"],\"fetched_at\":\"2026-11-20T12:00:00.000Z\"}");
-	end();
+	fixture_end(&client);
 }
 
 TEST(secrets_that_are_too_old_are_fetched)
 {
 	begin();
 	fake.age_ms = 1000;
-	check_has(ask("secrets.get", "{\"max_age_ms\":1000}"), "\"result\"");
+	CHECK_HAS(ask("secrets.get", "{\"max_age_ms\":1000}"), "\"result\"");
 	CHECK(!ask("secrets.get", "{\"max_age_ms\":999,\"keys\":[\"A\"]}"));
 	fake_set_bundle(ops, "{\"A\":\"new\"}");
 	waiters_call(&ops->vault.waiters, NULL);
-	check_has(client_hear(&client), "{\"values\":{\"A\":\"new\"},");
-	end();
+	CHECK_HAS(client_hear(&client), "{\"values\":{\"A\":\"new\"},");
+	fixture_end(&client);
 }
 
 TEST(without_the_platform_old_secrets_are_served_as_stale)
@@ -222,7 +176,7 @@ TEST(without_the_platform_old_secrets_are_served_as_stale)
 	ops->vault.failing = true;
 	CHECK(!ask("secrets.get", "{}"));
 	waiters_call(&ops->vault.waiters, &outage);
-	check_has(client_hear(&client), "\"stale\":true}");
+	CHECK_HAS(client_hear(&client), "\"stale\":true}");
 
 	fake.too_stale = true;
 	CHECK(!ask("secrets.get", "{}"));
@@ -231,12 +185,12 @@ TEST(without_the_platform_old_secrets_are_served_as_stale)
 
 	fake.too_stale = false;
 	fake.refuses = ERROR_PAUSED;
-	check_has(ask("secrets.get", "{}"), "\"stale\":true}");
-	check_has(ask("secrets.list", "{}"), "\"keys\":[\"A\",\"B\"]");
+	CHECK_HAS(ask("secrets.get", "{}"), "\"stale\":true}");
+	CHECK_HAS(ask("secrets.list", "{}"), "\"keys\":[\"A\",\"B\"]");
 	check_fails(ask("secrets.refresh", "{}"), "paused", "may not call");
 	ops->vault.fetched = false;
 	check_fails(ask("secrets.get", "{}"), "paused", "may not call");
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_refresh_names_what_changed)
@@ -245,12 +199,12 @@ TEST(a_refresh_names_what_changed)
 	CHECK(!ask("secrets.refresh", "{}"));
 	server_on_secrets(fixture.server, ops, "[\"B\",\"C\"]", 9);
 	waiters_call(&ops->vault.waiters, NULL);
-	check_has(client_hear(&client),
+	CHECK_HAS(client_hear(&client),
 		  "{\"keys\":[\"A\",\"B\"],\"changed\":[\"B\",\"C\"],\"fetched_at\":");
 	CHECK(!ask("secrets.refresh", "{}"));
 	waiters_call(&ops->vault.waiters, NULL);
-	check_has(client_hear(&client), "\"changed\":[]");
-	end();
+	CHECK_HAS(client_hear(&client), "\"changed\":[]");
+	fixture_end(&client);
 }
 
 TEST(peers_are_served_as_they_were_kept)
@@ -261,20 +215,20 @@ TEST(peers_are_served_as_they_were_kept)
 	waiters_call(&ops->peerbook->waiters, NULL);
 	check_result(client_hear(&client),
 		     "{\"peers\":" PEERS ",\"fetched_at\":\"2026-11-20T12:00:01.000Z\"}");
-	check_has(ask("peers.list", "{\"query\":\"on\"}"), "{\"peers\":[\"on\"],");
+	CHECK_HAS(ask("peers.list", "{\"query\":\"on\"}"), "{\"peers\":[\"on\"],");
 	CHECK_INT(fake.n_peer_fetches, 1);
 
 	/* An old list is better than none, but not than what was asked for. */
 	fake.old_peers = true;
 	CHECK(!ask("peers.list", "{}"));
 	waiters_call(&ops->peerbook->waiters, &outage);
-	check_has(client_hear(&client), PEERS);
+	CHECK_HAS(client_hear(&client), PEERS);
 	CHECK(!ask("peers.list", "{\"refresh\":true}"));
 	waiters_call(&ops->peerbook->waiters, &outage);
 	check_fails(client_hear(&client), "unavailable", "away");
 	fake.refuses = ERROR_PAUSED;
-	check_has(ask("peers.list", "{}"), PEERS);
-	end();
+	CHECK_HAS(ask("peers.list", "{}"), PEERS);
+	fixture_end(&client);
 }
 
 TEST(a_peer_is_discovered_once)
@@ -288,9 +242,9 @@ TEST(a_peer_is_discovered_once)
 	ops->peerbook->peers[1].direct_url = (char[]){ "http://p2" };
 	ops->peerbook->peers[1].direct_until_ms = loop_now_ms(&fixture.loop) + 60000;
 	waiters_call(&fake.waiters, NULL);
-	check_has(client_hear(&client),
+	CHECK_HAS(client_hear(&client),
 		  "{\"id\":\"p2\",\"name\":\"p2\",\"url\":\"http://p2\",\"route\":\"direct\",");
-	check_has(ask("peers.discover", "[null,\"p2\"]"), "\"direct\"");
+	CHECK_HAS(ask("peers.discover", "[null,\"p2\"]"), "\"direct\"");
 	CHECK_INT(fake.n_discoveries, 1);
 	check_fails(ask("peers.discover", "{\"peer\":\"p3\"}"), "not_found", "no such peer");
 
@@ -298,8 +252,8 @@ TEST(a_peer_is_discovered_once)
 	check_result(ask("peers.invalidate", "{\"peer\":\"p2\"}"), "{\"dropped\":false}");
 	CHECK(!ask("peers.discover", "{\"peer\":\"p2\"}"));
 	waiters_call(&fake.waiters, NULL);
-	check_has(client_hear(&client), "\"url\":null,\"route\":\"proxy\",");
-	end();
+	CHECK_HAS(client_hear(&client), "\"url\":null,\"route\":\"proxy\",");
+	fixture_end(&client);
 }
 
 TEST(joining_waits_for_how_it_goes)
@@ -319,7 +273,7 @@ TEST(joining_waits_for_how_it_goes)
 	CHECK_TEXT(fake.token, "0123456789abcdef");
 	lab->state = LIFECYCLE_ONLINE;
 	waiters_call(&fake.join_waiters, NULL);
-	check_has(client_hear(&client),
+	CHECK_HAS(client_hear(&client),
 		  "\"name\":\"lab\",\"platform_url\":\"https://lab.example\",\"state\":\"online\"");
 
 	check_fails(ask("workspace.join", "[\"https://lab.example\",\"" LAB "\",null,\"lab\"]"),
@@ -330,7 +284,7 @@ TEST(joining_waits_for_how_it_goes)
 		    "http");
 	check_fails(ask("workspace.join", "[\"https://lab.example\",\"" LAB "\",null,\"../lab\"]"),
 		    "invalid_params", "name");
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_join_without_a_name_is_called_by_its_id)
@@ -343,7 +297,7 @@ TEST(a_join_without_a_name_is_called_by_its_id)
 	client_close(&client);
 	fixture_turns(2);
 	CHECK(agent_find(&fake.agent, LAB));
-	end();
+	fixture_end(&client);
 }
 
 TEST(leaving_ends_what_waits_for_the_workspace)
@@ -356,7 +310,7 @@ TEST(leaving_ends_what_waits_for_the_workspace)
 		   "{\"jsonrpc\":\"2.0\",\"id\":6,\"method\":\"workspace.report\",\"params\":"
 		   "{\"active_tasks\":1}}"
 		   "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"workspace.refresh\"}");
-	check_has(client_hear(&other), "\"id\":6,\"result\"");
+	CHECK_HAS(client_hear(&other), "\"id\":6,\"result\"");
 	check_result(ask("workspace.leave", "{\"forget\":true}"), "{\"left\":true}");
 	CHECK(fake.forgotten);
 	check_fails(client_hear(&other), "unavailable", "\"id\":5,");
@@ -365,7 +319,7 @@ TEST(leaving_ends_what_waits_for_the_workspace)
 	waiters_call(&fake.waiters, NULL);
 	check_fails(client_hear(&other), "not_found", "ops has left");
 	client_close(&other);
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_report_is_made_of_what_each_connection_says)
@@ -381,9 +335,9 @@ TEST(a_report_is_made_of_what_each_connection_says)
 		     "\"sample_error\":\"oh\"}}");
 
 	/* What is left out stays; what is empty goes; what is wrong changes nothing. */
-	check_has(ask("workspace.report", "{\"active_tasks\":4}"), "\"dig\",\"active_tasks\":6");
-	check_has(ask("workspace.report", "{\"active_tasks\":9,\"error_rate\":2}"), "-32602");
-	check_has(ask("workspace.report", "{\"current_task\":\"\",\"runtime_state\":\"wedged\"}"),
+	CHECK_HAS(ask("workspace.report", "{\"active_tasks\":4}"), "\"dig\",\"active_tasks\":6");
+	CHECK_HAS(ask("workspace.report", "{\"active_tasks\":9,\"error_rate\":2}"), "-32602");
+	CHECK_HAS(ask("workspace.report", "{\"current_task\":\"\",\"runtime_state\":\"wedged\"}"),
 		  "\"current_task\":\"\",\"active_tasks\":6");
 	CHECK_TEXT(reporter_sum(&ops->reporter).runtime_state, "wedged");
 	client_close(&other);
@@ -393,7 +347,7 @@ TEST(a_report_is_made_of_what_each_connection_says)
 	fixture_turns(2);
 	CHECK_INT(reporter_sum(&ops->reporter).active_tasks, 0);
 	CHECK(list_empty(&ops->reporter.shares));
-	end();
+	fixture_end(&client);
 }
 
 TEST(tokens_are_set_and_shown_by_their_prefix)
@@ -406,7 +360,7 @@ TEST(tokens_are_set_and_shown_by_their_prefix)
 	CHECK(!ask("token.rotate", "{}"));
 	waiters_call(&fake.waiters, &outage);
 	check_fails(client_hear(&client), "unavailable", "away");
-	end();
+	fixture_end(&client);
 }
 
 TEST(cards_and_refreshes_wait_for_the_platform)
@@ -420,8 +374,8 @@ TEST(cards_and_refreshes_wait_for_the_platform)
 	CHECK_INT(fake.n_cards, 1);
 	CHECK(!ask("workspace.refresh", "{}"));
 	waiters_call(&fake.waiters, NULL);
-	check_has(client_hear(&client), "\"name\":\"ops\"");
-	end();
+	CHECK_HAS(client_hear(&client), "\"name\":\"ops\"");
+	fixture_end(&client);
 }
 
 #define SEND(more) "{\"to\":\"" LAB "\"," more "}"
@@ -448,7 +402,7 @@ TEST(what_cannot_be_sent_is_refused_before_anybody_is_asked)
 	check_fails(ask("a2a.send", SEND("\"text\":\"x\"")), "paused", "may not call");
 	CHECK_INT(fake.n_peer_fetches, 0);
 	CHECK_INT(fake.n_calls, 0);
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_message_is_sent_as_it_was_given)
@@ -475,7 +429,7 @@ TEST(a_message_is_sent_as_it_was_given)
 	waiters_call(&fake.waiters, &outage);
 	check_fails(client_hear(&client), "unavailable", "away");
 	check_fails(client_hear(&client), "unavailable", "away");
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_peer_may_be_named_by_one_who_has_the_list)
@@ -501,7 +455,7 @@ TEST(a_peer_may_be_named_by_one_who_has_the_list)
 	waiters_call(&ops->peerbook->waiters, NULL);
 	check_fails(client_hear(&client), "paused", "may not call");
 	CHECK_INT(fake.n_calls, 1);
-	end();
+	fixture_end(&client);
 }
 
 TEST(an_answer_is_handed_on_as_it_came)
@@ -517,7 +471,7 @@ TEST(an_answer_is_handed_on_as_it_came)
 	begin();
 	CHECK(!ask("a2a.send", SEND("\"text\":\"x\",\"message_id\":\"m1\"")));
 	fake_answer_call(A2A_DIRECT, &answer);
-	check_has(client_hear(&client),
+	CHECK_HAS(client_hear(&client),
 		  "\"result\":{\"outcome\":\"answered\",\"route\":\"direct\",\"message_id\":\"m1\","
 		  "\"text\":\"hi\",\"response\":{\"jsonrpc\":\"2.0\",\"id\":\"1\",\"result\":"
 		  "{\"n\":1.0,\"text\":\"hi\"}},\"queue_id\":null}");
@@ -525,10 +479,10 @@ TEST(an_answer_is_handed_on_as_it_came)
 	answer = (struct a2a_answer){ .kind = A2A_QUEUED, .queue_id = "q-7" };
 	CHECK(!ask("a2a.send", SEND("\"text\":\"x\"")));
 	fake_answer_call(A2A_PROXY, &answer);
-	check_has(client_hear(&client),
+	CHECK_HAS(client_hear(&client),
 		  "\"result\":{\"outcome\":\"queued\",\"route\":\"proxy\",\"message_id\":"
 		  "\"made-up\",\"text\":null,\"response\":null,\"queue_id\":\"q-7\"}");
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_call_that_cannot_begin_says_why)
@@ -536,5 +490,5 @@ TEST(a_call_that_cannot_begin_says_why)
 	begin();
 	fake.refuses_call = ERROR_OVERLOADED;
 	check_fails(ask("a2a.send", SEND("\"text\":\"x\"")), "overloaded", "no call now");
-	end();
+	fixture_end(&client);
 }

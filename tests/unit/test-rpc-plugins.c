@@ -3,14 +3,11 @@
  * What plugins.* asks of a shelf, and how its answers look.
  */
 
-#include <stdio.h>
 #include <string.h>
 
-#include "base/jsonscan.h"
 #include "lib/test.h"
 #include "rpc-fixture.h"
 
-#define OPS "7aa1b9f4-33d3-4a10-a0a8-3a1b2f0c0001"
 #define DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 static struct client client;
@@ -22,41 +19,9 @@ static void begin(void)
 	client_open(&client);
 }
 
-static void end(void)
-{
-	client_close(&client);
-	fixture_turns(2);
-	fixture_fini();
-}
-
-/* Asks as id 1; the answer must be JSON. */
 static const char *ask(const char *method, const char *params)
 {
-	char request[4096];
-	const char *answer;
-
-	(void)snprintf(request, sizeof(request),
-		       "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\",\"params\":%s}\n", method,
-		       params);
-	answer = client_ask(&client, request);
-	if (answer)
-		CHECK_INT(json_check(answer, strlen(answer), 64, 65536, NULL), 0);
-	return answer;
-}
-
-static void check_result(const char *answer, const char *result)
-{
-	char whole[8192];
-
-	(void)snprintf(whole, sizeof(whole), "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":%s}",
-		       result);
-	CHECK_TEXT(answer, whole);
-}
-
-static void check_has(const char *text, const char *part)
-{
-	if (!text || !strstr(text, part))
-		test_fail(__FILE__, __LINE__, "%s does not hold %s", text ? text : "nothing", part);
+	return client_call(&client, method, params);
 }
 
 static void check_asked(const char *method, const char *params, const char *asked)
@@ -66,16 +31,13 @@ static void check_asked(const char *method, const char *params, const char *aske
 	CHECK_TEXT(fake.asked, asked);
 	client_say(&client,
 		   "{\"jsonrpc\":\"2.0\",\"method\":\"rpc.cancel\",\"params\":{\"id\":1}}\n");
-	check_has(client_hear(&client), "\"kind\":\"cancelled\"");
+	CHECK_HAS(client_hear(&client), "\"kind\":\"cancelled\"");
 	CHECK(list_empty(&fake.waiters));
 }
 
 static void check_refused(const char *method, const char *params, const char *names)
 {
-	const char *answer = ask(method, params);
-
-	check_has(answer, "\"kind\":\"invalid_params\"");
-	check_has(answer, names);
+	check_fails(ask(method, params), "invalid_params", names);
 }
 
 static struct plugin *put(const char *name)
@@ -115,7 +77,7 @@ TEST(an_installation_is_asked_for_as_it_was_said)
 	check_refused("plugins.install", "{\"name\":\"../x\"}", "\\\"../x\\\" is no name");
 	check_refused("plugins.install", "{\"name\":\"x\",\"sha256\":\"12\"}", "64 hex digits");
 	check_refused("plugins.install", "{\"name\":\"x\",\"sha256\":\"\"}", "64 hex digits");
-	end();
+	fixture_end(&client);
 }
 
 TEST(the_configuration_decides_whether_a_setup_is_run)
@@ -132,24 +94,24 @@ TEST(the_configuration_decides_whether_a_setup_is_run)
 
 	*rule = PLUGIN_SETUP_NEVER;
 	check_asked("plugins.install", "{\"name\":\"x\"}", "install x - - report");
-	check_has(ask("plugins.install", "{\"name\":\"x\",\"run_setup\":true}"),
+	CHECK_HAS(ask("plugins.install", "{\"name\":\"x\",\"run_setup\":true}"),
 		  "\"kind\":\"forbidden\"");
-	check_has(ask("plugins.install", "{\"name\":\"x\",\"require_setup\":true}"),
+	CHECK_HAS(ask("plugins.install", "{\"name\":\"x\",\"require_setup\":true}"),
 		  "\"kind\":\"forbidden\"");
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_workspace_that_may_not_call_installs_nothing_and_has_its_plugins)
 {
 	begin();
 	fake.refuses = ERROR_PAUSED;
-	check_has(ask("plugins.install", "{\"name\":\"x\"}"), "\"kind\":\"paused\"");
+	CHECK_HAS(ask("plugins.install", "{\"name\":\"x\"}"), "\"kind\":\"paused\"");
 	CHECK_TEXT(fake.asked, "");
 	check_asked("plugins.rollback", "{\"name\":\"x\"}", "rollback x");
 	check_asked("plugins.remove", "{\"name\":\"x\"}", "remove x");
 	check_asked("plugins.verify", "{\"name\":\"x\"}", "verify x");
 	check_asked("plugins.verify", "{}", "verify all");
-	end();
+	fixture_end(&client);
 }
 
 TEST(the_answer_to_an_installation_says_what_there_is_now)
@@ -162,7 +124,7 @@ TEST(the_answer_to_an_installation_says_what_there_is_now)
 	CHECK_INT(buffer_append_text(&install.warnings, warning), 0);
 	fake.outcome = (struct shelf_outcome){ .plugin = put("x"), .install = &install };
 	waiters_call(&fake.waiters, NULL);
-	check_has(client_hear(&client),
+	CHECK_HAS(client_hear(&client),
 		  "\"result\":{\"name\":\"x\",\"version\":\"2.0\","
 		  "\"path\":\"/state/x/current/tree\",\"digest\":\"" DIGEST
 		  "\",\"manifest\":\"\",\"source\":null,\"files\":3,\"bytes\":70,"
@@ -173,8 +135,8 @@ TEST(the_answer_to_an_installation_says_what_there_is_now)
 	CHECK(!ask("plugins.install", "{\"name\":\"x\"}"));
 	waiters_call(&fake.waiters,
 		     &(struct error){ .kind = ERROR_INTEGRITY, .text = "it is another one" });
-	check_has(client_hear(&client), "\"kind\":\"integrity\"");
-	end();
+	CHECK_HAS(client_hear(&client), "\"kind\":\"integrity\"");
+	fixture_end(&client);
 }
 
 TEST(the_list_waits_until_it_is_known)
@@ -194,15 +156,15 @@ TEST(the_list_waits_until_it_is_known)
 
 	memcpy(plugin->before.dir, "v1", 3);
 	memcpy(plugin->before.digest, DIGEST, sizeof(DIGEST));
-	check_has(ask("plugins.list", "{}"), "\"previous\":{\"version\":null,\"digest\":\"" DIGEST
+	CHECK_HAS(ask("plugins.list", "{}"), "\"previous\":{\"version\":null,\"digest\":\"" DIGEST
 					     "\",\"installed_at\":null}}]}");
 
 	fake.shelf.loaded = false;
 	CHECK(!ask("plugins.list", "{}"));
 	waiters_call(&fake.shelf.load_waiters,
 		     &(struct error){ .kind = ERROR_INTERNAL, .text = "cannot list the plugins" });
-	check_has(client_hear(&client), "cannot list the plugins");
-	end();
+	CHECK_HAS(client_hear(&client), "cannot list the plugins");
+	fixture_end(&client);
 }
 
 TEST(drift_is_answered_as_it_was_found)
@@ -224,7 +186,7 @@ TEST(drift_is_answered_as_it_was_found)
 		     "{\"ok\":false,\"drift\":[{\"name\":\"a\",\"path\":\"b\",\"what\":\"mode\"}],"
 		     "\"truncated\":true}");
 	buffer_fini(&drift);
-	end();
+	fixture_end(&client);
 }
 
 TEST(a_rollback_and_a_removal_are_answered)
@@ -239,7 +201,7 @@ TEST(a_rollback_and_a_removal_are_answered)
 	CHECK(!ask("plugins.remove", "{\"name\":\"x\"}"));
 	waiters_call(&fake.waiters, NULL);
 	check_result(client_hear(&client), "{\"removed\":true}");
-	end();
+	fixture_end(&client);
 }
 
 TEST(what_is_under_way_is_in_the_snapshot_and_then_told)
@@ -249,16 +211,16 @@ TEST(what_is_under_way_is_in_the_snapshot_and_then_told)
 
 	begin();
 	workspace = list_entry(fake.agent.workspaces.next, struct workspace, node);
-	check_has(ask("events.subscribe", "{\"types\":[\"plugin.progress\"]}"),
+	CHECK_HAS(ask("events.subscribe", "{\"types\":[\"plugin.progress\"]}"),
 		  "\"snapshot\":{\"plugins\":[]}");
 	CHECK(workspace_shelf(workspace, NULL));
-	check_has(ask("events.subscribe", "{\"types\":[\"plugin.progress\"]}"),
+	CHECK_HAS(ask("events.subscribe", "{\"types\":[\"plugin.progress\"]}"),
 		  "\"plugins\":[{\"workspace\":\"ops\",\"name\":\"pdf-tools\","
 		  "\"phase\":\"unpack\",\"bytes\":7,\"total\":null,\"files\":3}]");
 	server_on_plugin(fixture.server, workspace, &progress);
-	check_has(client_hear(&client), "\"type\":\"plugin.progress\",\"workspace\":\"ops\"");
-	check_has(client_hear(&client),
+	CHECK_HAS(client_hear(&client), "\"type\":\"plugin.progress\",\"workspace\":\"ops\"");
+	CHECK_HAS(client_hear(&client),
 		  "\"data\":{\"name\":\"x\",\"phase\":\"failed\",\"bytes\":7,\"total\":9,"
 		  "\"files\":1,\"message\":\"it is no archive\"}");
-	end();
+	fixture_end(&client);
 }

@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "agent/contact.h"
+#include "agent/peerbook-private.h"
 #include "agent/peerurl.h"
-#include "base/jsontext.h"
 #include "platform/peers.h"
 
 /* One "where is it?" on its way; several may wait for it. */
@@ -58,33 +58,6 @@ struct peer *peerbook_find_id(const struct peerbook *book, const char *id)
 	return NULL;
 }
 
-static void write_member(struct buffer *out, const char *name, const char *text)
-{
-	(void)buffer_printf(out, ",\"%s\":", name);
-	if (text)
-		(void)json_write_string(out, text, strlen(text));
-	else
-		(void)buffer_append_text(out, "null");
-}
-
-static void write_row(struct buffer *out, const struct peers_row *row)
-{
-	(void)buffer_printf(out, "{\"id\":\"%s\"", row->id);
-	write_member(out, "name", row->name);
-	write_member(out, "role", row->role);
-	(void)buffer_printf(out, ",\"tier\":%lld", (long long)row->tier);
-	write_member(out, "status", row->status);
-	write_member(out, "url", row->url);
-	write_member(out, "parent_id", row->parent_id[0] ? row->parent_id : NULL);
-	(void)buffer_printf(out,
-			    ",\"active_tasks\":%lld,\"agent_card\":", (long long)row->active_tasks);
-	if (row->card)
-		(void)json_write(out, row->card);
-	else
-		(void)buffer_append_text(out, "null");
-	(void)buffer_append_char(out, '}');
-}
-
 static char *dup_or_null(const char *text)
 {
 	return text ? strdup(text) : NULL;
@@ -122,7 +95,6 @@ static int read_rows(struct peerbook *book, const struct platform_reply *reply,
 	struct peers_row row;
 	int r;
 
-	(void)buffer_append_char(&reading->json, '[');
 	for (int i = 0; i < count; i++) {
 		struct peer *peer = &reading->peers[reading->n_peers];
 
@@ -135,23 +107,32 @@ static int read_rows(struct peerbook *book, const struct platform_reply *reply,
 		if (r < 0)
 			return r;
 
-		if (reading->n_peers > 1)
-			(void)buffer_append_char(&reading->json, ',');
-		peer->json_at = buffer_len(&reading->json);
-		write_row(&reading->json, &row);
-		peer->json_len = buffer_len(&reading->json) - peer->json_at;
+		peerbook_write_row(&reading->json, &row, peer);
 	}
-	(void)buffer_append_char(&reading->json, ']');
 	return reading->json.failed;
+}
+
+static bool is_same_list(const struct peerbook *book, const struct reading *reading)
+{
+	if (book->n_peers != reading->n_peers)
+		return false;
+
+	for (size_t i = 0; i < book->n_peers; i++) {
+		const struct peer *old = &book->peers[i], *new = &reading->peers[i];
+
+		if (old->json_len != new->json_len ||
+		    memcmp(buffer_at(&book->json) + old->json_at,
+			   buffer_at(&reading->json) + new->json_at, old->json_len) != 0)
+			return false;
+	}
+	return true;
 }
 
 static void book_adopt(struct peerbook *book, struct reading *reading)
 {
 	const struct membership *member = book->member;
 	bool first = !book->fetched;
-	bool same = buffer_len(&book->json) == buffer_len(&reading->json) &&
-		    memcmp(buffer_at(&book->json), buffer_at(&reading->json),
-			   buffer_len(&book->json)) == 0;
+	bool same = is_same_list(book, reading);
 
 	member->context->counts.peers.ok++;
 	peers_free(book->peers, book->n_peers);
@@ -159,6 +140,7 @@ static void book_adopt(struct peerbook *book, struct reading *reading)
 	book->peers = reading->peers;
 	book->n_peers = reading->n_peers;
 	book->json = reading->json;
+	book->json_is_list = false;
 	book->fetched = true;
 	book->fetched_at_ms = loop_now_ms(member->context->loop);
 	book->fetched_wall_ms = wall_now_ms();
@@ -288,12 +270,21 @@ void peerbook_free(struct peerbook *book)
 	free(book);
 }
 
+static int64_t book_now_ms(const struct peerbook *book)
+{
+	return loop_now_ms(book->member->context->loop);
+}
+
+static bool is_fresh_at(const struct peerbook *book, int64_t now_ms)
+{
+	return book->fetched &&
+	       now_ms - book->fetched_at_ms < book->member->settings->url_cache_ttl_ms;
+}
+
 bool peerbook_is_fresh(const struct peerbook *book)
 {
-	const struct membership *member = book->member;
-
-	return book->fetched && loop_now_ms(member->context->loop) - book->fetched_at_ms <
-					member->settings->url_cache_ttl_ms;
+	/* Of a workspace that has no book there is no clock either. */
+	return book->fetched && is_fresh_at(book, book_now_ms(book));
 }
 
 void peerbook_fetch(struct peerbook *book, struct waiter *waiter)
@@ -333,50 +324,9 @@ struct peer *peerbook_find(struct peerbook *book, const char *id_or_name, struct
 	return found;
 }
 
-static bool peer_matches(const struct peer *peer, const char *query)
-{
-	return strcasestr(peer->name, query) || (peer->role && strcasestr(peer->role, query)) ||
-	       strcasestr(peer->id, query);
-}
-
-/* As the platform listed it, and what we make of that. */
-static void write_peer(const struct peerbook *book, const struct peer *peer, struct buffer *out)
-{
-	int64_t now_ms = loop_now_ms(book->member->context->loop);
-	enum breaker_state state = BREAKER_CLOSED;
-
-	if (peer->contact)
-		state = breaker_state(&peer->contact->breaker, now_ms);
-	(void)buffer_append(out, buffer_at(&book->json) + peer->json_at, peer->json_len - 1);
-	(void)buffer_append_text(out, ",\"route\":\"");
-	(void)buffer_append_text(out, peerbook_calls_direct(book, peer) ? "direct" : "proxy");
-	(void)buffer_append_text(out, "\",\"breaker\":\"");
-	(void)buffer_append_text(out, breaker_state_name(state));
-	(void)buffer_append_text(out, "\"}");
-}
-
-int peerbook_write(const struct peerbook *book, const char *query, struct buffer *out)
-{
-	char before = '[';
-
-	for (size_t i = 0; i < book->n_peers; i++) {
-		const struct peer *peer = &book->peers[i];
-
-		if (query && !peer_matches(peer, query))
-			continue;
-
-		(void)buffer_append_char(out, before);
-		write_peer(book, peer, out);
-		before = ',';
-	}
-	if (before == '[')
-		(void)buffer_append_char(out, '[');
-	return buffer_append_char(out, ']');
-}
-
 bool peer_is_discovered(const struct peerbook *book, const struct peer *peer)
 {
-	return loop_now_ms(book->member->context->loop) < peer->direct_until_ms;
+	return book_now_ms(book) < peer->direct_until_ms;
 }
 
 /* A URL, or the knowledge that there is none. */
@@ -470,29 +420,44 @@ int peerbook_discover(struct peerbook *book, struct peer *peer, struct waiter *w
 	return 0;
 }
 
+static bool knows_url_at(const struct peerbook *book, const struct peer *peer, int64_t now_ms)
+{
+	return now_ms < peer->direct_until_ms || (!peer->dropped && is_fresh_at(book, now_ms));
+}
+
 bool peerbook_knows_url(const struct peerbook *book, const struct peer *peer)
 {
-	return peer_is_discovered(book, peer) || (peerbook_is_fresh(book) && !peer->dropped);
+	return knows_url_at(book, peer, book_now_ms(book));
+}
+
+static const char *direct_url_at(const struct peerbook *book, const struct peer *peer,
+				 int64_t now_ms)
+{
+	if (now_ms < peer->direct_until_ms)
+		return peer->direct_url;
+
+	return peer->url_usable && knows_url_at(book, peer, now_ms) ? peer->url : NULL;
 }
 
 const char *peerbook_direct_url(const struct peerbook *book, const struct peer *peer)
 {
-	if (peer_is_discovered(book, peer))
-		return peer->direct_url;
-
-	return peerbook_knows_url(book, peer) && peer->url_usable ? peer->url : NULL;
+	return direct_url_at(book, peer, book_now_ms(book));
 }
 
-bool peerbook_calls_direct(const struct peerbook *book, const struct peer *peer)
+bool peerbook_calls_direct_at(const struct peerbook *book, const struct peer *peer, int64_t now_ms)
 {
-	int64_t now_ms = loop_now_ms(book->member->context->loop);
 	const struct contact *contact = peer->contact;
 
 	if (contact && (now_ms < contact->avoid_until_ms ||
 			breaker_state(&contact->breaker, now_ms) == BREAKER_OPEN))
 		return false;
 
-	return peerbook_direct_url(book, peer);
+	return direct_url_at(book, peer, now_ms);
+}
+
+bool peerbook_calls_direct(const struct peerbook *book, const struct peer *peer)
+{
+	return peerbook_calls_direct_at(book, peer, book_now_ms(book));
 }
 
 struct contact *peerbook_contact(struct peerbook *book, struct peer *peer, struct list *contacts)

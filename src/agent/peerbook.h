@@ -3,7 +3,7 @@
 
 /*
  * Whom a workspace may talk to, as the platform listed them, and where each
- * can be called. The list is kept as serialised JSON too, since it is asked
+ * can be called. The answer is kept as serialised JSON too, since it is asked
  * for far more often than it changes.
  */
 
@@ -39,7 +39,8 @@ struct peer {
 	struct contact *contact;  /* owned; NULL: nothing to remember of calls to it */
 	bool url_usable;          /* url may be called directly, as far as can be seen from it */
 	bool dropped;             /* what the list says of its URL is not to be used */
-	size_t json_at, json_len; /* its object in the book's json */
+	uint8_t view;             /* what the book's json says that we make of it */
+	size_t json_at, json_len; /* what the platform says of it, in the book's json */
 };
 
 struct peerbook {
@@ -48,7 +49,9 @@ struct peerbook {
 	void *data;
 	struct peer *peers; /* in the platform's order */
 	size_t n_peers;
-	struct buffer json; /* [{...},...] with the members that the local API promises */
+	struct buffer
+		json; /* of all peers: the list as it was answered last, or what it is made of */
+	bool json_is_list;
 	bool fetched;
 	int64_t fetched_at_ms; /* monotonic */
 	int64_t fetched_wall_ms;
@@ -81,8 +84,11 @@ struct peer *peerbook_find(struct peerbook *book, const char *id_or_name, struct
 /* By id alone. NULL: it is not on the list. */
 struct peer *peerbook_find_id(const struct peerbook *book, const char *id);
 
-/* Appends the objects of the peers whose name, role or id holds query, as an array. */
-int peerbook_write(const struct peerbook *book, const char *query, struct buffer *out);
+/*
+ * Appends the objects of the peers whose name, role or id holds query, as an array;
+ * NULL: of all.
+ */
+int peerbook_write(struct peerbook *book, const char *query, struct buffer *out);
 
 /* Whether discovery's answer (a direct URL, or none) is younger than url_cache_ttl. */
 bool peer_is_discovered(const struct peerbook *book, const struct peer *peer);

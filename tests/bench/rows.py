@@ -134,7 +134,7 @@ def peers(stage: Stage, effort: Effort) -> Result:
     rounds = Rounds(effort.rounds, {
         "raw": calls.load(stage.echo(answer, many=False), ask, clients=1),
         "peers.list": calls.load(calls.daemon.path, ask, clients=1)})
-    gates = [Gate("peers.list, 50 peers, of raw", rounds.ratio("peers.list", "raw"), .48, at_least=True)]
+    gates = [Gate("peers.list, 50 peers, of raw", rounds.ratio("peers.list", "raw"), .70, at_least=True)]
     return result(f"peers.list of 50 peers ({len(answer):,} bytes), one client, one CPU", rounds, gates, [])
 
 

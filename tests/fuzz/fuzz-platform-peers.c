@@ -16,7 +16,7 @@ static void ignore(void *data)
 {
 }
 
-static size_t count(const struct peerbook *book, const char *query)
+static size_t count(struct peerbook *book, const char *query)
 {
 	struct buffer out = BUFFER_INIT((size_t)64 << 20);
 	struct json_iter iter;

@@ -319,7 +319,7 @@ struct peer *peerbook_find(struct peerbook *book, const char *id_or_name, struct
 	return NULL;
 }
 
-int peerbook_write(const struct peerbook *book, const char *query, struct buffer *out)
+int peerbook_write(struct peerbook *book, const char *query, struct buffer *out)
 {
 	if (!query)
 		return buffer_append(out, buffer_at(&book->json), buffer_len(&book->json));

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/contact.h"
 #include "workspace-fixture.h"
 
 #define PEER_A "11111111-1111-4111-8111-111111111111"
@@ -394,6 +395,168 @@ TEST(what_was_discovered_can_be_forgotten)
 	CHECK(peerbook_invalidate(book_of(&fixture), peer_a(&fixture)));
 	CHECK(!peer_a(&fixture)->direct_url);
 	CHECK(!peerbook_invalidate(book_of(&fixture), peer_a(&fixture)));
+	fixture_fini(&fixture);
+}
+
+/* --- what the list says that we make of a peer --- */
+
+/* The same, however it was asked for. */
+static void check_view_a(struct fixture *fixture, const char *route, const char *breaker)
+{
+	struct buffer kept = BUFFER_INIT(1 << 20), written = BUFFER_INIT(1 << 20);
+	char view[96];
+
+	(void)snprintf(view, sizeof(view),
+		       "\"agent_card\":{\"name\":\"a<b\",\"n\":[1,2.5]},"
+		       "\"route\":\"%s\",\"breaker\":\"%s\"}," JSON_B "]",
+		       route, breaker);
+	CHECK_INT(peerbook_write(book_of(fixture), NULL, &kept), 0);
+	CHECK_INT(peerbook_write(book_of(fixture), "", &written), 0);
+	CHECK_INT(buffer_append_char(&kept, '\0'), 0);
+	CHECK_INT(buffer_append_char(&written, '\0'), 0);
+	CHECK(strstr(buffer_at(&kept), view));
+	CHECK_TEXT(buffer_at(&kept), buffer_at(&written));
+	buffer_fini(&kept);
+	buffer_fini(&written);
+}
+
+static struct contact *contact_a(struct fixture *fixture, struct list *contacts)
+{
+	struct contact *contact;
+
+	list_init(contacts);
+	contact = peerbook_contact(book_of(fixture), peer_a(fixture), contacts);
+	CHECK(contact);
+	return contact;
+}
+
+TEST(a_list_is_written_once_while_nothing_changes)
+{
+	struct fixture fixture;
+	const char *bytes;
+
+	begin(&fixture, TWO_PEERS);
+	check_list(&fixture, NULL, "[" JSON_A "," JSON_B "]");
+	bytes = buffer_at(&book_of(&fixture)->json);
+	check_list(&fixture, "alpha", "[" JSON_A "]");
+	check_list(&fixture, NULL, "[" JSON_A "," JSON_B "]");
+	CHECK(buffer_at(&book_of(&fixture)->json) == bytes);
+	fixture_fini(&fixture);
+}
+
+TEST(the_list_tells_of_a_new_one)
+{
+	struct fixture fixture;
+	struct wish wish;
+
+	begin(&fixture, TWO_PEERS);
+	check_view_a(&fixture, "direct", "closed");
+	fetch(&fixture, 200, "[]", &wish);
+	check_list(&fixture, NULL, "[]");
+	fetch(&fixture, 200, TWO_PEERS, &wish);
+	check_view_a(&fixture, "direct", "closed");
+	fixture_fini(&fixture);
+}
+
+TEST(the_list_tells_that_it_is_too_old_to_go_by)
+{
+	struct workspace_settings *settings;
+	struct fixture fixture;
+
+	begin(&fixture, TWO_PEERS);
+	settings = &fixture.workspace->settings;
+	check_view_a(&fixture, "direct", "closed");
+	book_of(&fixture)->fetched_at_ms -= settings->url_cache_ttl_ms;
+	check_view_a(&fixture, "proxy", "closed");
+	/* As a reload would. */
+	settings->url_cache_ttl_ms *= 2;
+	check_view_a(&fixture, "direct", "closed");
+	settings->url_cache_ttl_ms /= 2;
+	check_view_a(&fixture, "proxy", "closed");
+	fixture_fini(&fixture);
+}
+
+TEST(the_list_tells_what_discovery_said_and_until_when)
+{
+	struct fixture fixture;
+	struct wish wish;
+
+	begin(&fixture, TWO_PEERS);
+	check_view_a(&fixture, "direct", "closed");
+	discover(&fixture, 200, "{\"url\":null}", &wish);
+	check_view_a(&fixture, "proxy", "closed");
+	discover(&fixture, 200, "{\"url\":\"https://alpha.example.org\"}", &wish);
+	check_view_a(&fixture, "direct", "closed");
+	discover(&fixture, 200, "{\"url\":null}", &wish);
+	check_view_a(&fixture, "proxy", "closed");
+	/* Its time is over: what the list has of it holds again. */
+	peer_a(&fixture)->direct_until_ms = loop_now_ms(&fixture.loop);
+	check_view_a(&fixture, "direct", "closed");
+	CHECK(!peerbook_invalidate(book_of(&fixture), peer_a(&fixture)));
+	check_view_a(&fixture, "proxy", "closed");
+	fixture_fini(&fixture);
+}
+
+TEST(the_list_tells_who_is_avoided_and_until_when)
+{
+	struct contact *contact;
+	struct fixture fixture;
+	struct list contacts;
+	struct wish wish;
+
+	begin(&fixture, TWO_PEERS);
+	contact = contact_a(&fixture, &contacts);
+	check_view_a(&fixture, "direct", "closed");
+	peerbook_avoid(book_of(&fixture), peer_a(&fixture));
+	check_view_a(&fixture, "proxy", "closed");
+	fetch(&fixture, 200, TWO_PEERS, &wish);
+	check_view_a(&fixture, "proxy", "closed");
+	contact->avoid_until_ms = loop_now_ms(&fixture.loop);
+	check_view_a(&fixture, "direct", "closed");
+	fixture_fini(&fixture);
+}
+
+TEST(the_list_tells_how_the_breaker_is)
+{
+	struct breaker *breaker;
+	struct fixture fixture;
+	struct list contacts;
+	int64_t now_ms;
+
+	begin(&fixture, TWO_PEERS);
+	now_ms = loop_now_ms(&fixture.loop);
+	breaker = &contact_a(&fixture, &contacts)->breaker;
+	for (int i = 0; i < BREAKER_FAILURES; i++) {
+		check_view_a(&fixture, "direct", "closed");
+		breaker_failed(breaker, BREAKER_LETS, now_ms);
+	}
+	check_view_a(&fixture, "proxy", "open");
+	breaker->until_ms = loop_now_ms(&fixture.loop);
+	check_view_a(&fixture, "direct", "half_open");
+	breaker_failed(breaker, breaker_ask(breaker, loop_now_ms(&fixture.loop)),
+		       loop_now_ms(&fixture.loop));
+	check_view_a(&fixture, "proxy", "open");
+	breaker_succeeded(breaker);
+	check_view_a(&fixture, "direct", "closed");
+	fixture_fini(&fixture);
+}
+
+TEST(the_list_tells_what_was_forgotten)
+{
+	struct contact *contact;
+	struct fixture fixture;
+	struct list contacts;
+	struct wish wish;
+
+	begin(&fixture, TWO_PEERS);
+	contact = contact_a(&fixture, &contacts);
+	for (int i = 0; i < BREAKER_FAILURES; i++)
+		breaker_failed(&contact->breaker, BREAKER_LETS, loop_now_ms(&fixture.loop));
+	check_view_a(&fixture, "proxy", "open");
+	CHECK(peerbook_invalidate(book_of(&fixture), peer_a(&fixture)));
+	check_view_a(&fixture, "proxy", "closed");
+	fetch(&fixture, 200, TWO_PEERS, &wish);
+	check_view_a(&fixture, "direct", "closed");
 	fixture_fini(&fixture);
 }
 

@@ -195,6 +195,14 @@ static void read_shape(struct reading *reading, const struct a2a_shape *shape)
 		fail(reading, ERROR_PEER, "it answered with JSON that is no A2A reply");
 }
 
+/* It ends where its connection did, and what there is of it is no reply. */
+static void read_fragment(struct reading *reading)
+{
+	fail(reading, ERROR_UNKNOWN_OUTCOME,
+	     "it was sent, and the answer is not whole (it ended with the connection); the peer "
+	     "may have acted on it");
+}
+
 static void read_stream(struct reading *reading)
 {
 	struct a2a_answer *answer = reading->answer;
@@ -204,7 +212,9 @@ static void read_stream(struct reading *reading)
 	buffer_init(&answer->joined, reading->result->body_len);
 	r = a2a_stream_read(reading->result->body, reading->result->body_len, &answer->joined,
 			    &reading->json, &shape);
-	if (r == -ENOENT)
+	if (r == -ENOENT && reading->result->unframed)
+		read_fragment(reading);
+	else if (r == -ENOENT)
 		fail(reading, ERROR_PEER, "it answered with a stream of events that has no reply");
 	else if (r < 0)
 		fail(reading, ERROR_INTERNAL, "no memory to read its answer");
@@ -225,10 +235,12 @@ static void read_unreadable(struct reading *reading, const struct error *why)
 
 	if (result->status == 202)
 		reading->answer->kind = A2A_QUEUED;
+	else if (result->body_len && is_web_page(reading))
+		read_page(reading);
+	else if (result->unframed && why->kind != ERROR_TOO_LARGE)
+		read_fragment(reading);
 	else if (!result->body_len)
 		fail(reading, ERROR_PEER, "its answer is empty (HTTP %d)", result->status);
-	else if (is_web_page(reading))
-		read_page(reading);
 	else if (why->kind == ERROR_TOO_LARGE)
 		fail(reading, ERROR_TOO_LARGE, "its answer is too large: %s", why->text);
 	else

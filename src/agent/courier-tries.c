@@ -361,6 +361,7 @@ static int courier_start_calling(struct courier *courier, struct error *err)
 			.connect_timeout_ms = COURIER_CONNECT_MS,
 			.ca_file = settings->platform.ca_file,
 			.allow_http = true,
+			.takes_unframed = true,
 			.max_idle_s = COURIER_IDLE_S,
 			.may_dial = courier_may_dial,
 			.may_dial_context = (void *)(uintptr_t)settings,

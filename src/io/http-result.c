@@ -71,7 +71,7 @@ static void http_transfer_judge_success(struct http_transfer *transfer)
 	 * TLS connection that was cut for one that was closed. An error is one
 	 * whatever its body says; a success is only what we have all of.
 	 */
-	if (!transfer->is_framed && status / 100 == 2 && status != 204)
+	if (!transfer->is_framed && status / 100 == 2 && status != 204 && !transfer->takes_unframed)
 		http_transfer_judge(transfer, HTTP_BROKEN, "reply does not say where it ends");
 
 	if (buffer_append_char(&transfer->body, '\0') < 0)
@@ -147,6 +147,7 @@ void http_transfer_result(struct http_transfer *transfer, char why[static CURL_E
 
 	http_transfer_head(transfer, result);
 	result->sent = sent;
+	result->unframed = !transfer->is_framed && result->status != 204;
 	result->body = buffer_at(&transfer->body);
 	result->body_len = buffer_len(&transfer->body) - 1;
 }

@@ -454,6 +454,7 @@ int http_transfer_prepare(struct http_transfer *transfer, const struct http_spec
 
 	transfer->idempotent =
 		strcmp(spec->method, "POST") != 0 && strcmp(spec->method, "PATCH") != 0;
+	transfer->takes_unframed = spec->takes_unframed;
 	transfer->max_body = spec->max_body;
 	if (spec->on_body) {
 		http_stream_prepare(transfer, spec->on_body, spec->max_body);

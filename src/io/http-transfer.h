@@ -57,6 +57,7 @@ struct http_transfer {
 	enum http_head head;
 	bool is_interim;
 	bool is_framed; /* the head says where the body ends */
+	bool takes_unframed;
 
 	enum http_outcome verdict; /* ours, over curl's, when why is set */
 	const char *verdict_why;

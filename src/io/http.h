@@ -68,6 +68,11 @@ struct http_spec {
 	const char *proxy;          /* NULL: none */
 	bool allow_http;
 	/*
+	 * Takes a success that ends where its connection does, as HTTP/1.0 has it.
+	 * Whoever reads it sees to it that it is whole, for it may be cut anywhere.
+	 */
+	bool takes_unframed;
+	/*
 	 * A kept connection that has rested for longer is not used; 0: for 118 s, as
 	 * curl has it. The other side may just be closing it, and then nobody knows
 	 * whether a POST was heard.
@@ -96,6 +101,7 @@ enum http_outcome {
 struct http_result {
 	enum http_outcome outcome;
 	bool sent;        /* at least one byte of the request left: the other side may have acted */
+	bool unframed;    /* answered, and the body ends where the connection did */
 	int status;       /* 0 unless answered */
 	const char *body; /* borrowed, NUL behind it; wiped after the callback */
 	size_t body_len;

@@ -142,6 +142,25 @@ def test_an_answer_that_breaks_off(daemon, scout, bob):
     assert routes(bob) == ["direct"]
 
 
+def until_it_closes(data, version="1.0"):
+    """As the simplest of servers answer: the end of the connection is that of the answer."""
+    def deed(exchange):
+        exchange.send(f"HTTP/{version} 200 OK\r\nContent-Type: application/json\r\n\r\n".encode())
+        exchange.send(data)
+        exchange.close()
+    return deed
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_an_answer_that_ends_with_its_connection(daemon, scout, bob, version):
+    whole = json.dumps({"jsonrpc": "2.0", "id": 1, "result": "pong"}).encode()
+    bob.does(until_it_closes(whole, version), until_it_closes(whole[:-2], version))
+    assert send(daemon)["text"] == "pong"
+    complaint = refused(daemon)
+    assert complaint.kind == "unknown_outcome" and "not whole" in complaint.text
+    assert routes(bob) == ["direct"] * 2
+
+
 def test_an_answer_that_breaks_off_behind_the_platform(daemon, scout, bob):
     bob.does(break_off, echo)
     assert refused(daemon, route="proxy").kind == "unknown_outcome"

@@ -208,6 +208,48 @@ static char *array_of(size_t n, size_t depth)
 	return test_keep(buffer_take_text(&out));
 }
 
+/* Of a reply that ended with its connection. */
+static struct a2a_answer read_unframed(int status, const char *content_type, const char *body)
+{
+	struct a2a_question question = question_of(A2A_DIRECT);
+	struct http_result result = reply_of(status, body);
+
+	result.unframed = true;
+	result.content_type = content_type;
+	return read_it(&question, &result);
+}
+
+TEST(a_reply_without_a_length_counts_when_it_is_whole)
+{
+	static const char broken[] =
+		"the call to bob has no known outcome: it was sent, and the answer is not whole "
+		"(it ended with the connection); the peer may have acted on it";
+	static const char *const parts[][2] = {
+		{ "application/json", "" },
+		{ "application/json", "{'result':'po" },
+		{ "text/event-stream", "data: {'result':'po" },
+		{ "text/event-stream", "" },
+	};
+	struct a2a_answer answer;
+
+	answer = read_unframed(200, "application/json", "{'result':'pong'}");
+	CHECK_INT(answer.kind, A2A_ANSWERED);
+	answer = read_unframed(200, "text/event-stream", "data: {'result':'pong'}\n\n");
+	CHECK_INT(answer.kind, A2A_ANSWERED);
+	a2a_answer_fini(&answer);
+	answer = read_unframed(202, "application/json", "{'queued':tr");
+	CHECK_INT(answer.kind, A2A_QUEUED);
+
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		answer = read_unframed(200, parts[i][0], parts[i][1]);
+		check_failed(&answer, ERROR_UNKNOWN_OUTCOME, broken);
+		CHECK(!answer.may_fall_back);
+		a2a_answer_fini(&answer);
+	}
+	answer = read_unframed(200, "text/html", "<html>");
+	CHECK(answer.err.kind == ERROR_PEER);
+}
+
 TEST(an_answer_has_a_limit_of_values_and_levels)
 {
 	CHECK_INT(read_reply(A2A_DIRECT, 200, array_of(64998, 1)).kind, A2A_ANSWERED);

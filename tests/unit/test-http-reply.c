@@ -79,6 +79,42 @@ TEST(takes_an_error_that_ends_with_its_connection_but_no_success)
 	check_outcome("HTTP/1.1 200 OK\r\n\r\n", CLOSE, HTTP_BROKEN);
 }
 
+static struct probe ask_unframed(const char *bytes, enum after after)
+{
+	struct probe probe = { 0 };
+	struct http_spec spec;
+
+	set_up();
+	SERVER(server, { bytes, 0, after });
+	spec = spec_for(&server);
+	spec.takes_unframed = true;
+	probe_start(&probe, &spec);
+	finish();
+	server_close(&server);
+	tear_down();
+	return probe;
+}
+
+TEST(takes_a_success_that_ends_with_its_connection_when_told_to)
+{
+	struct probe probe = ask_unframed("HTTP/1.0 200 OK\r\n\r\n{\"a\":1}", CLOSE);
+
+	CHECK_INT(probe.result.outcome, HTTP_ANSWERED);
+	CHECK(probe.result.unframed);
+	CHECK_TEXT(probe.body, "{\"a\":1}");
+
+	probe = ask_unframed(OK_REPLY, KEEP);
+	CHECK_INT(probe.result.outcome, HTTP_ANSWERED);
+	CHECK(!probe.result.unframed);
+	probe = ask_unframed("HTTP/1.1 204 No Content\r\n\r\n", KEEP);
+	CHECK(!probe.result.unframed);
+
+	probe = ask_unframed("HTTP/1.0 200 OK\r\n\r\n{\"a\":1}", RESET);
+	CHECK_INT(probe.result.outcome, HTTP_BROKEN);
+	probe = ask_unframed("HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\n{}", CLOSE);
+	CHECK_INT(probe.result.outcome, HTTP_BROKEN);
+}
+
 TEST(takes_chunks_with_trailers)
 {
 	struct probe probe = ask("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

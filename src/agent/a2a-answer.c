@@ -25,6 +25,8 @@ struct reading {
 	const struct a2a_question *question;
 	const struct http_result *result;
 	struct a2a_answer *answer;
+	const char *body; /* without a byte order mark */
+	size_t body_len;
 	struct json_text json; /* the body, when it is JSON */
 	char peer[68];         /* its name, safe to show */
 };
@@ -209,9 +211,9 @@ static void read_stream(struct reading *reading)
 	struct a2a_shape shape;
 	int r;
 
-	buffer_init(&answer->joined, reading->result->body_len);
-	r = a2a_stream_read(reading->result->body, reading->result->body_len, &answer->joined,
-			    &reading->json, &shape);
+	buffer_init(&answer->joined, reading->body_len);
+	r = a2a_stream_read(reading->body, reading->body_len, &answer->joined, &reading->json,
+			    &shape);
 	if (r == -ENOENT && reading->result->unframed)
 		read_fragment(reading);
 	else if (r == -ENOENT)
@@ -252,7 +254,7 @@ static void read_success(struct reading *reading, const struct error *unreadable
 	const struct http_result *result = reading->result;
 	struct a2a_shape shape;
 
-	if (a2a_stream_is(result->content_type, result->body, result->body_len) &&
+	if (a2a_stream_is(result->content_type, reading->body, reading->body_len) &&
 	    !reading->json.len) {
 		read_stream(reading);
 		return;
@@ -412,14 +414,28 @@ static void read_proxy_refusal(struct reading *reading)
 	reading->answer->err.retry_after_ms = retry_after(reading);
 }
 
+/* Some writers of UTF-8 begin with a byte order mark, which a reader of JSON may ignore. */
+static void find_body(struct reading *reading)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+	const struct http_result *result = reading->result;
+	size_t skip = 0;
+
+	if (result->body_len >= strlen(mark) && memcmp(result->body, mark, strlen(mark)) == 0)
+		skip = strlen(mark);
+	reading->body = result->body + skip;
+	reading->body_len = result->body_len - skip;
+}
+
 static void read_answered(struct reading *reading)
 {
 	const struct http_result *result = reading->result;
 	struct error unreadable = { ERROR_NONE };
 
-	if (json_check(result->body, result->body_len, A2A_REPLY_DEPTH_MAX, A2A_REPLY_VALUES_MAX,
+	find_body(reading);
+	if (json_check(reading->body, reading->body_len, A2A_REPLY_DEPTH_MAX, A2A_REPLY_VALUES_MAX,
 		       &unreadable) == 0)
-		reading->json = json_text_from(result->body, result->body_len);
+		reading->json = json_text_from(reading->body, reading->body_len);
 
 	if (result->status >= 200 && result->status < 300)
 		read_success(reading, &unreadable);

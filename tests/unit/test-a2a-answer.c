@@ -208,6 +208,27 @@ static char *array_of(size_t n, size_t depth)
 	return test_keep(buffer_take_text(&out));
 }
 
+TEST(a_byte_order_mark_is_not_a_part_of_the_answer)
+{
+	struct a2a_answer answer = read_reply(A2A_DIRECT, 200, "\xef\xbb\xbf {'result':'pong'}");
+
+	CHECK_INT(answer.kind, A2A_ANSWERED);
+	CHECK_TEXT(written(&answer, a2a_answer_write_response), json("{'result':'pong'}"));
+
+	answer = read_reply(A2A_PROXY, 200,
+			    "\xef\xbb\xbf"
+			    "data: {'result':'pong'}\n\n");
+	CHECK_INT(answer.kind, A2A_ANSWERED);
+	CHECK_TEXT(written(&answer, a2a_answer_write_text), "\"pong\"");
+	a2a_answer_fini(&answer);
+
+	/* One is a mark, two are not, and a part of one is none. */
+	CHECK_INT(read_reply(A2A_DIRECT, 200, "\xef\xbb\xbf\xef\xbb\xbf{'result':1}").kind,
+		  A2A_FAILED);
+	CHECK_INT(read_reply(A2A_DIRECT, 200, "\xef\xbb{'result':1}").kind, A2A_FAILED);
+	CHECK_INT(read_reply(A2A_DIRECT, 200, "\xef\xbb\xbf").kind, A2A_FAILED);
+}
+
 /* Of a reply that ended with its connection. */
 static struct a2a_answer read_unframed(int status, const char *content_type, const char *body)
 {

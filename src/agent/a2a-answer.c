@@ -134,9 +134,9 @@ static void read_silence(struct reading *reading)
 		read_timeout(reading);
 	else if (result->outcome == HTTP_TOO_LARGE && result->sent)
 		fail(reading, ERROR_TOO_LARGE,
-		     "it has answered, and not all of that could be taken (%s; at most %zu bytes "
-		     "of one answer are)",
-		     why, reading->question->max_body);
+		     "it has answered, and not all of that could be taken (%s; the limits are %zu "
+		     "bytes, and %d of headers)",
+		     why, reading->question->max_body, HTTP_HEADERS_MAX);
 	else if (result->sent)
 		fail(reading, ERROR_UNKNOWN_OUTCOME,
 		     "it was sent, and the answer was lost (%s); the peer may have acted on it",

@@ -402,7 +402,7 @@ TEST(an_answer_over_its_limit_was_one)
 
 	check_failed(&answer, ERROR_TOO_LARGE,
 		     "cannot call bob: it has answered, and not all of that could be taken "
-		     "(why not; at most 1000 bytes of one answer are)");
+		     "(why not; the limits are 1000 bytes, and 65536 of headers)");
 	CHECK(!answer.may_fall_back);
 }
 

@@ -461,10 +461,9 @@ static void read_poll(struct reading *reading)
 
 	answer->may_poll_again =
 		answer->err.kind == ERROR_UNKNOWN_OUTCOME || error_is_retryable(&answer->err);
-	if (answer->err.kind != ERROR_PEER || answer->may_poll_again) {
+	if (answer->err.kind != ERROR_PEER || answer->may_poll_again)
 		answer->err.kind = ERROR_UNKNOWN_OUTCOME;
-		error_prefix(&answer->err, "%s took the message, and then", reading->peer);
-	}
+	error_prefix(&answer->err, "%s took the message, and then", reading->peer);
 }
 
 void a2a_answer_read(struct a2a_answer *ret, const struct a2a_question *question,

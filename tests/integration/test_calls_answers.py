@@ -96,6 +96,7 @@ def test_a_task_that_the_peer_does_not_know_any_more(daemon, scout, bob):
     bob.does(task("working"), error(-32001, "Task not found"))
     complaint = refused(daemon)
     assert complaint.kind == "peer_error" and "Task not found" in complaint.text
+    assert "took the message" in complaint.text     # it is not the message that was refused
     assert routes(bob) == ["direct", "direct"]
 
 

@@ -457,7 +457,9 @@ TEST(a_peer_that_says_no_to_the_question_means_it)
 {
 	struct a2a_answer answer = poll_reply(200, "{'error':{'code':-32001}}");
 
-	check_failed(&answer, ERROR_PEER, "cannot call bob: it answered with the error -32001");
+	check_failed(&answer, ERROR_PEER,
+		     "bob took the message, and then: cannot call bob: it answered with the error "
+		     "-32001");
 	CHECK(!answer.may_poll_again);
 	answer = poll_reply(404, "");
 	CHECK_INT(answer.err.kind, ERROR_PEER);

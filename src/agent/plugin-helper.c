@@ -105,7 +105,10 @@ static void judge(struct plugin_helper *helper, const struct process_end *end)
 	if (helper->failed.kind != ERROR_NONE || (end->status == 0 && helper->done))
 		return;
 
-	if (end->timed_out)
+	if (end->never_ran)
+		(void)error_set(&helper->failed, ERROR_INTERNAL, -end->never_ran,
+				"cannot %s: cannot run %s: %m", helper->what, program());
+	else if (end->timed_out)
 		(void)error_set(&helper->failed, ERROR_INTERNAL, ETIMEDOUT,
 				"cannot %s: the helper did not come to an end", helper->what);
 	else if (end->signal)

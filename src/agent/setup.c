@@ -94,6 +94,9 @@ static void judge(const struct setup *setup, const struct process_end *end,
 
 	if (message)
 		(void)error_quote(shown, sizeof(shown), message, strlen(message));
+	else if (end->never_ran)
+		(void)snprintf(shown, sizeof(shown), "cannot run %s: %s", program(),
+			       strerror(-end->never_ran));
 	else if (end->timed_out)
 		(void)snprintf(shown, sizeof(shown), "it did not end, and could not be killed");
 	else if (end->signal)

@@ -4,8 +4,10 @@
 /*
  * The birth of a child, and nothing of its life: see io/process.h.
  *
- * The parent stands still until the child has executed its program, in the
+ * A parent stands still until the child has executed its program, in the
  * parent's memory, which is therefore neither copied nor left with the child.
+ * Where others want the CPU, too, that takes many milliseconds: so a thread
+ * stands still for us, which lives no longer than that.
  */
 
 #include <sys/types.h>
@@ -18,5 +20,19 @@ struct launch_spec {
 	int n_fds;
 };
 
-/* 0, or -errno: also of the exec. All is borrowed. */
-int launch(const struct launch_spec *spec, pid_t *ret_pid);
+struct launch;
+
+/*
+ * Begins. All of spec is borrowed until this returns, context until the launch
+ * has come back: as a pointer, which the thread writes to the pipe reports when
+ * there is a child or will be none. 0, or -errno and nothing was begun.
+ */
+int launch_start(const struct launch_spec *spec, int reports, void *context);
+
+/* One that has come back, to be freed, or NULL; for a pipe that does not block. */
+struct launch *launch_receive(int reports);
+void launch_free(struct launch *launch);
+
+void *launch_context(const struct launch *launch);
+/* The child, or -errno: also of the exec. */
+pid_t launch_outcome(const struct launch *launch);

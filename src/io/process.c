@@ -197,16 +197,12 @@ static void process_on_settle(struct loop_work *work)
 	/* Careful: the process may be gone. */
 }
 
-static void process_on_child_end(void *context, const siginfo_t *info)
+/* There is no child any more: what it has said is all. */
+static void process_settle(struct process *process)
 {
-	struct process *process = context;
-
 	process->child = NULL;
 	timer_stop(&process->deadline);
 	process_close_input(process);
-	process->end.status = info->si_code == CLD_EXITED ? info->si_status : -1;
-	process->end.signal = info->si_code == CLD_EXITED ? 0 : info->si_status;
-
 	for (unsigned i = 0; i < process->n_outputs; i++) {
 		struct process_output *output = &process->outputs[i];
 		int left = 0;
@@ -219,6 +215,29 @@ static void process_on_child_end(void *context, const siginfo_t *info)
 	}
 	loop_defer(process->loop, &process->settle);
 }
+
+static void process_on_child_end(void *context, const siginfo_t *info)
+{
+	struct process *process = context;
+
+	process->end.status = info->si_code == CLD_EXITED ? info->si_status : -1;
+	process->end.signal = info->si_code == CLD_EXITED ? 0 : info->si_status;
+	process_settle(process);
+}
+
+static void process_on_child_failed(void *context, int r)
+{
+	struct process *process = context;
+
+	process->end.never_ran = r;
+	process->end.status = -1;
+	process_settle(process);
+}
+
+static const struct reaper_events child_events = {
+	.on_failed = process_on_child_failed,
+	.on_end = process_on_child_end,
+};
 
 static void process_on_deadline(struct timer *timer)
 {
@@ -280,7 +299,8 @@ static int process_wire(struct process *process, const struct process_fd *wanted
 	return process_add_output(process, number, ends[0]);
 }
 
-static int process_spawn(struct process *process, const struct process_spec *spec, pid_t *ret_pid)
+static int process_spawn(struct process *process, struct reaper *reaper,
+			 const struct process_spec *spec)
 {
 	int fds[PROCESS_FDS], theirs[PROCESS_FDS];
 	struct launch_spec birth = {
@@ -297,7 +317,7 @@ static int process_spawn(struct process *process, const struct process_spec *spe
 	for (int i = 0; r == 0 && i < PROCESS_FDS; i++)
 		r = process_wire(process, &spec->fds[i], i, &fds[i], &theirs[i]);
 	if (r == 0)
-		r = launch(&birth, ret_pid);
+		r = reaper_launch(reaper, &birth, &child_events, process, &process->child);
 
 	for (int i = 0; i < PROCESS_FDS; i++)
 		fd_close_auto(&theirs[i]);
@@ -307,30 +327,20 @@ static int process_spawn(struct process *process, const struct process_spec *spe
 int process_start(struct process *process, struct reaper *reaper, const struct process_spec *spec,
 		  struct error *err)
 {
-	struct reaper_child *child;
-	pid_t pid;
 	int r;
 
 	assert(!process->loop);
 	process_init(process, process->callbacks);
-
-	child = reaper_expect(reaper);
-	if (!child)
-		return error_set(err, ERROR_INTERNAL, ENOMEM, "cannot %s: %m", spec->what);
-
 	process->loop = reaper_loop(reaper);
 	timer_init(&process->deadline, process->loop, process_on_deadline);
-	r = process_spawn(process, spec, &pid);
+	r = process_spawn(process, reaper, spec);
 	if (r < 0) {
 		process_clear(process);
-		reaper_forget(child);
 		return error_set(err, ERROR_INTERNAL, -r, "cannot %s: cannot run %s: %m",
 				 spec->what, spec->argv[0]);
 	}
 
-	process->child = child;
 	process->grace_ms = spec->grace_ms;
-	reaper_born(child, pid, process_on_child_end, process);
 	if (spec->timeout_ms > 0)
 		timer_start(&process->deadline, spec->timeout_ms);
 	process_resume(process);

@@ -57,6 +57,7 @@ struct process_spec {
 };
 
 struct process_end {
+	int never_ran;  /* -errno: the program could not be run; all else says nothing then */
 	bool timed_out; /* whatever it said then */
 	int status;     /* its exit status, or -1 */
 	int signal;     /* that killed it, or 0 */
@@ -64,7 +65,8 @@ struct process_end {
 
 /*
  * Comes once, when the child has been reaped and its output has been read: of a
- * pipe that others hold open, what is in it by then.
+ * pipe that others hold open, what is in it by then. Or when it could not be
+ * born.
  */
 typedef void (*process_end_fn)(struct process *process, const struct process_end *end);
 
@@ -111,9 +113,9 @@ struct process {
 
 void process_init(struct process *process, const struct process_callbacks *callbacks);
 /*
- * 0, or an error that says why there is no such child (no callback comes): a
- * program that is not there or cannot be executed is told here. Waits for the
- * exec, and for nothing else.
+ * 0, or an error that says why there is no such child (no callback comes). Waits
+ * for nothing: that a program is not there or cannot be executed is told as its
+ * end. Until it is born what is written waits for it, and so do signals.
  */
 int process_start(struct process *process, struct reaper *reaper, const struct process_spec *spec,
 		  struct error *err);

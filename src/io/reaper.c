@@ -9,6 +9,7 @@
 #include "io/reaper.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/pidfd.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/children.h"
+#include "base/fd.h"
 #include "base/util.h"
 
 /* Between looks at what cannot tell us of its end: orphans, and children without a pidfd. */
@@ -31,15 +33,19 @@ struct reaper_child {
 	struct reaper *reaper; /* borrowed */
 	struct list node;
 	struct ev_io io;
-	pid_t pid;     /* 0: not born */
-	int pidfd;     /* owned; -1: none */
-	reaper_fn fn;  /* NULL: abandoned */
-	void *context; /* borrowed */
+	pid_t pid;                          /* 0: it is being born */
+	int signal;                         /* that it gets then; 0: none */
+	int pidfd;                          /* owned; -1: none */
+	const struct reaper_events *events; /* borrowed; NULL: abandoned */
+	void *context;                      /* borrowed */
 };
 
 struct reaper {
 	struct loop *loop; /* borrowed */
 	struct list children;
+	unsigned n_births;  /* children whose launch has not come back */
+	int births, report; /* the ends of the pipe that they come back by; owned */
+	struct ev_io on_birth;
 	struct timer look;
 	bool adopts; /* orphans */
 };
@@ -68,7 +74,8 @@ static void orphan_kill(pid_t pid)
 
 /*
  * Kills and reaps whoever is our child and was not started here. Returns how
- * many there were: killing one may make us the parent of its children.
+ * many there were: killing one may make us the parent of its children. While
+ * one is being born nobody can be told from it: that counts as one, too.
  */
 static unsigned reaper_sweep(const struct reaper *reaper)
 {
@@ -78,6 +85,8 @@ static unsigned reaper_sweep(const struct reaper *reaper)
 
 	if (!reaper->adopts)
 		return 0;
+	if (reaper->n_births)
+		return 1;
 
 	n_pids = children_list(pids, SWEEP_MAX);
 	for (int i = 0; i < n_pids; i++) {
@@ -114,7 +123,7 @@ static bool child_has_ended(const struct reaper_child *child)
 static void child_end(struct reaper_child *child)
 {
 	struct reaper *reaper = child->reaper;
-	reaper_fn fn = child->fn;
+	const struct reaper_events *events = child->events;
 	void *context = child->context;
 	siginfo_t info = { 0 };
 
@@ -124,8 +133,8 @@ static void child_end(struct reaper_child *child)
 	if (reaper_sweep(reaper) > 0 && !timer_is_running(&reaper->look))
 		timer_start(&reaper->look, LOOK_MS);
 
-	if (fn)
-		fn(context, &info);
+	if (events)
+		events->on_end(context, &info);
 	/* Careful: the reaper may be gone. */
 }
 
@@ -171,13 +180,113 @@ static void reaper_on_look(struct timer *timer)
 	(void)reaper_look_at_children(reaper);
 }
 
+/* --- births --- */
+
+static void child_is_born(struct reaper_child *child, pid_t pid)
+{
+	child->pid = pid;
+	if (child->signal)
+		(void)kill(-pid, child->signal);
+
+	child->pidfd = pidfd_open(pid, 0);
+	if (child->pidfd < 0) {
+		timer_start(&child->reaper->look, LOOK_MS);
+		return;
+	}
+
+	ev_io_init(&child->io, child_on_end, child->pidfd, EV_READ);
+	ev_io_start(child->reaper->loop->ev, &child->io);
+}
+
+/* Whether one has come back. */
+static bool reaper_take_birth(struct reaper *reaper)
+{
+	struct launch *launch = launch_receive(reaper->births);
+	const struct reaper_events *events;
+	struct reaper_child *child;
+	void *context;
+	pid_t outcome;
+
+	if (!launch)
+		return false;
+
+	child = launch_context(launch);
+	outcome = launch_outcome(launch);
+	launch_free(launch);
+	reaper->n_births--;
+	if (outcome > 0) {
+		child_is_born(child, outcome);
+		return true;
+	}
+
+	events = child->events;
+	context = child->context;
+	child_free(child);
+	if (events)
+		events->on_failed(context, (int)outcome);
+	/* Careful: the reaper may be gone. */
+	return true;
+}
+
+static void reaper_on_birth(struct ev_loop *ev, struct ev_io *io, int events)
+{
+	(void)reaper_take_birth(container_of(io, struct reaper, on_birth));
+}
+
+int reaper_launch(struct reaper *reaper, const struct launch_spec *spec,
+		  const struct reaper_events *events, void *context, struct reaper_child **ret)
+{
+	struct reaper_child *child = calloc(1, sizeof(*child));
+	int r;
+
+	if (!child)
+		return -ENOMEM;
+
+	child->reaper = reaper;
+	child->pidfd = -1;
+	child->events = events;
+	child->context = context;
+	r = launch_start(spec, reaper->report, child);
+	if (r < 0) {
+		free(child);
+		return r;
+	}
+
+	list_append(&reaper->children, &child->node);
+	reaper->n_births++;
+	*ret = child;
+	return 0;
+}
+
+/* --- the reaper --- */
+
+static int reaper_open_births(struct reaper *reaper)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+
+	reaper->births = ends[0];
+	reaper->report = ends[1];
+	ev_io_init(&reaper->on_birth, reaper_on_birth, reaper->births, EV_READ);
+	return fd_set_nonblocking(reaper->births);
+}
+
 int reaper_new(struct loop *loop, struct reaper **ret)
 {
 	struct reaper *reaper = calloc(1, sizeof(*reaper));
 	pid_t pid;
+	int r;
 
 	if (!reaper)
 		return -ENOMEM;
+
+	r = reaper_open_births(reaper);
+	if (r < 0) {
+		free(reaper);
+		return r;
+	}
 
 	/* Were it ignored, as we may have been started, the kernel would reap them itself. */
 	(void)signal(SIGCHLD, SIG_DFL);
@@ -187,6 +296,7 @@ int reaper_new(struct loop *loop, struct reaper **ret)
 	reaper->loop = loop;
 	list_init(&reaper->children);
 	timer_init(&reaper->look, loop, reaper_on_look);
+	ev_io_start(loop->ev, &reaper->on_birth);
 	*ret = reaper;
 	return 0;
 }
@@ -194,12 +304,12 @@ int reaper_new(struct loop *loop, struct reaper **ret)
 /* Ends those that have ended; whether all have. */
 static bool reaper_collect(struct reaper *reaper)
 {
+	while (reaper_take_birth(reaper))
+		;
 	list_for_each_safe (node, &reaper->children) {
 		struct reaper_child *child = list_entry(node, struct reaper_child, node);
 
-		if (!child->pid)
-			child_free(child);
-		else if (child_has_ended(child))
+		if (child->pid && child_has_ended(child))
 			child_end(child);
 	}
 
@@ -222,6 +332,12 @@ void reaper_free(struct reaper *reaper)
 	list_for_each_safe (node, &reaper->children)
 		child_free(list_entry(node, struct reaper_child, node));
 	timer_stop(&reaper->look);
+	ev_io_stop(reaper->loop->ev, &reaper->on_birth);
+	/* A thread that waits for its child yet will write there, unless the program ends first. */
+	if (!reaper->n_births) {
+		(void)close(reaper->births);
+		(void)close(reaper->report);
+	}
 	free(reaper);
 }
 
@@ -230,50 +346,17 @@ struct loop *reaper_loop(const struct reaper *reaper)
 	return reaper->loop;
 }
 
-struct reaper_child *reaper_expect(struct reaper *reaper)
-{
-	struct reaper_child *child = calloc(1, sizeof(*child));
-
-	if (!child)
-		return NULL;
-
-	child->reaper = reaper;
-	child->pidfd = -1;
-	list_append(&reaper->children, &child->node);
-	return child;
-}
-
-void reaper_forget(struct reaper_child *child)
-{
-	child_free(child);
-}
-
-void reaper_born(struct reaper_child *child, pid_t pid, reaper_fn on_end, void *context)
-{
-	struct reaper *reaper = child->reaper;
-
-	child->pid = pid;
-	child->fn = on_end;
-	child->context = context;
-	child->pidfd = pidfd_open(pid, 0);
-	if (child->pidfd < 0) {
-		timer_start(&reaper->look, LOOK_MS);
-		return;
-	}
-
-	ev_io_init(&child->io, child_on_end, child->pidfd, EV_READ);
-	ev_io_start(reaper->loop->ev, &child->io);
-}
-
 void reaper_kill(struct reaper_child *child, int signal)
 {
 	if (child->pid)
 		(void)kill(-child->pid, signal);
+	else if (child->signal != SIGKILL)
+		child->signal = signal;
 }
 
 void reaper_abandon(struct reaper_child *child)
 {
-	child->fn = NULL;
+	child->events = NULL;
 	reaper_kill(child, SIGKILL);
 }
 

@@ -21,13 +21,19 @@
 #include <sys/types.h>
 
 #include "base/list.h"
+#include "io/launch.h"
 #include "io/loop.h"
 
 struct reaper;
 struct reaper_child;
 
-/* The child has been reaped, and is forgotten when this returns. info: as of waitid(). */
-typedef void (*reaper_fn)(void *context, const siginfo_t *info);
+/* One of the two comes, once, from the loop; the child is forgotten when it returns. */
+struct reaper_events {
+	/* There is no such child, and why: -errno, of the exec for example. */
+	void (*on_failed)(void *context, int r);
+	/* It has been reaped. info: as of waitid(). */
+	void (*on_end)(void *context, const siginfo_t *info);
+};
 
 int reaper_new(struct loop *loop, struct reaper **ret);
 /* Kills whoever is left, and waits for them briefly: it is for the very end. */
@@ -35,16 +41,16 @@ void reaper_free(struct reaper *reaper);
 struct loop *reaper_loop(const struct reaper *reaper);
 
 /*
- * Room for a child that is about to be born, so that nothing can fail once it
- * is there; NULL without memory. Given up with reaper_forget(), or filled.
+ * Starts a child, the leader of a process group of its own. Waits for nothing:
+ * whether its program can be run is heard of later. 0, or -errno and there will
+ * be no child. spec is borrowed until this returns, the others until the end.
  */
-struct reaper_child *reaper_expect(struct reaper *reaper);
-void reaper_forget(struct reaper_child *child);
-/* It was born, as the leader of its own process group. */
-void reaper_born(struct reaper_child *child, pid_t pid, reaper_fn on_end, void *context);
+int reaper_launch(struct reaper *reaper, const struct launch_spec *spec,
+		  const struct reaper_events *events, void *context, struct reaper_child **ret);
 
-/* For its whole group. Its pid is its own until on_end comes. */
+/* For its whole group; one that is being born gets it then. */
 void reaper_kill(struct reaper_child *child, int signal);
 /* Kills its group; it is waited for, but nobody is told. */
 void reaper_abandon(struct reaper_child *child);
+/* 0 until it is born; its own until on_end comes. */
 pid_t reaper_pid(const struct reaper_child *child);

@@ -105,8 +105,7 @@ def install(stage: Stage, effort: Effort) -> Result:
                   ["", "ms", "of the daemon's CPU", "its RSS + MiB, at most", "turns of its loop"],
                   [["plugins.install", *(number(worst if key == "mib" else rounds.median("plugins.install", key))
                                          for key in keys)]], gates, dict(rounds.samples),
-                  ["From the call to its answer: fetched, unpacked, checked, on disk. The work is the helper's. "
-                   "The longest turns are those that start it: they last until it has begun."])
+                  ["From the call to its answer: fetched, unpacked, checked, on disk. The work is the helper's."])
 
 
 def own_filesystem(stage: Stage) -> Path:

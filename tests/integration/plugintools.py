@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness import RpcError
+from harness.unpacker import wait_for
 
 QUIET = {"heartbeat_interval": "10min", "state_poll_interval": "1h",
          "secrets_refresh_interval": "0"}
@@ -53,6 +54,12 @@ def helpers(pid):
     """The process ids of a process's children."""
     return [int(word) for word in
             Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def born(pid):
+    """The same, when there is one: the daemon goes on while it is being born."""
+    wait_for(lambda: helpers(pid))
+    return helpers(pid)
 
 
 def add(tar, name, data, **fields):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from plugintools import helpers, install, listed, refused, tree_of
+from plugintools import born, install, listed, refused, tree_of
 
 pytest_plugins = "pluginfixtures"
 pytestmark = pytest.mark.dev_platform
@@ -43,7 +43,7 @@ def test_a_helper_that_is_slow_holds_up_the_platform_and_nobody_else(platform, d
     events = daemon.events("plugin.progress")
     asked = daemon.client.send("plugins.install", name="large")
     events.until(lambda event: event["data"]["bytes"] > 0)
-    stopped = helpers(daemon.pid)
+    stopped = born(daemon.pid)
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
     try:

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from harness import RpcError
-from plugintools import QUIET, content, helpers, install, listed, refused, tree_of, versions
+from plugintools import QUIET, born, content, helpers, install, listed, refused, tree_of, versions
 
 pytest_plugins = "pluginfixtures"
 pytestmark = pytest.mark.dev_platform
@@ -88,7 +88,7 @@ def test_a_helper_that_dies_takes_nothing_with_it(platform, daemon, scout, numbe
     hang = platform.dev.fault("download", scout, hang=True)
     waiting = daemon.client.send("plugins.install", name="demo")
     platform.dev.wait_held(scout, endpoint="download")
-    [helper] = helpers(daemon.pid)
+    [helper] = born(daemon.pid)
     os.kill(helper, number)
     with pytest.raises(RpcError) as caught:
         daemon.client.answer(waiting)

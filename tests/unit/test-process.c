@@ -355,19 +355,20 @@ TEST(a_child_runs_where_it_was_told)
 	end();
 }
 
-TEST(a_program_that_is_not_there_is_told_at_once)
+TEST(a_program_that_is_not_there_has_never_run)
 {
 	const char *const argv[] = { "/nonexistent/unpack", NULL };
 	struct process_spec spec = say(argv);
 	struct child child = { 0 };
-	struct error err = { 0 };
 
 	begin();
-	process_init(&child.process, &callbacks);
-	CHECK(process_start(&child.process, reaper, &spec, &err) == -ENOENT);
-	CHECK_TEXT(err.text, "cannot run a test: cannot run /nonexistent/unpack: "
-			     "No such file or directory");
-	CHECK(!process_is_running(&child.process));
+	spec.fds[0] = (struct process_fd){ PROCESS_FD_INPUT };
+	run(&child, &spec);
+	CHECK_INT(child.end.never_ran, -ENOENT);
+	CHECK_INT(child.n_ends_of_output, 2);
+
+	run_script(&child, "exit 0");
+	CHECK_INT(child.end.never_ran, 0);
 	end();
 }
 
@@ -487,21 +488,22 @@ TEST(a_child_that_will_not_end_is_killed)
 
 TEST(nobody_hears_of_a_child_that_was_stopped)
 {
-	const char *const argv[] = { "/bin/sh", "-c", "sleep 1000 & echo $!; wait", NULL };
+	const char *const argv[] = { "/bin/sh", "-c", "sleep 1000 & echo $$ $!; wait", NULL };
 	struct process_spec spec = say(argv);
 	struct child child = { .stops = true };
 	pid_t pid;
+	char *rest;
 
 	begin();
 	start(&child, &spec);
-	pid = reaper_pid(child.process.child);
 	loop_run(&loop);
 	CHECK(!process_is_running(&child.process));
 	CHECK_INT(child.n_ends, 0);
 
 	/* It, and what it had started. */
+	pid = (pid_t)strtol(child.said, &rest, 10);
 	run_until_dead(pid);
-	run_until_dead(atoi(child.said));
+	run_until_dead((pid_t)strtol(rest, NULL, 10));
 	while (!is_gone(pid))
 		run_for(5);
 	CHECK_INT(child.n_ends, 0);
@@ -585,13 +587,11 @@ TEST(the_end_of_the_program_takes_all_children_along)
 {
 	const char *const argv[] = { "/bin/sh", "-c", "trap '' TERM; echo $$; sleep 1000", NULL };
 	struct process_spec spec = say(argv);
-	struct child child = { .pauses = true };
-	pid_t pid;
+	struct child child = { .stops = true };
 
 	begin();
 	start(&child, &spec);
-	pid = reaper_pid(child.process.child);
-	process_stop(&child.process);
+	loop_run(&loop);
 	end();
-	CHECK(is_gone(pid));
+	CHECK(is_gone(atoi(child.said)));
 }

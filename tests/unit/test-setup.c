@@ -457,17 +457,15 @@ TEST(it_does_not_outlive_a_daemon_that_was_killed)
 	wait_until_dead(script);
 }
 
-TEST(a_program_that_is_missing_is_told_at_once)
+TEST(a_program_that_is_missing_is_told)
 {
-	struct setup_ask ask = { .name = "pdf-tools" };
-	struct error err = { 0 };
-
 	begin("");
 	CHECK(setenv("MOLECULE_SETUP", "/nonexistent/molecule-setup", 1) == 0);
-	ask.work = ask.tree = open("work", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	setup_init(&setup, on_end);
-	CHECK(setup_start(&setup, reaper, &ask, &err) < 0);
-	CHECK_TEXT(err.text, "cannot run setup.sh of plugin pdf-tools: cannot run "
-			     "/nonexistent/molecule-setup: No such file or directory");
+	start();
+	loop_run(&loop);
+	CHECK(!got.ok);
+	CHECK_INT(got.exit, -1);
+	CHECK_TEXT(why, "setup.sh could not be run: cannot run /nonexistent/molecule-setup: "
+			"No such file or directory");
 	end();
 }

@@ -4,7 +4,8 @@
 /*
  * A process that brings to the disk what has been written so far while more is
  * written: at the end there is little left to wait for. It can do nothing else,
- * and nothing depends on it but time.
+ * and nothing depends on it but time: what the disk refuses it, the keeper hears
+ * from its own syncfs() at the end.
  */
 
 #include <stdint.h>

@@ -3,20 +3,26 @@
 
 from __future__ import annotations
 
+import array
+import ctypes
+import fcntl
 import os
 import re
 import socket
 import stat
 import subprocess
+import termios
 import time
 from pathlib import Path
 
 import pytest
 
-from harness import RpcError, build_dir
+from harness import RpcError, build_dir, tar
+from harness.unpacker import Who, Yard, wait_for
 from wire import Wire, rss_kib, wait_until
 
 URL = "http://localhost:9/a2a"
+FLUSHER_BYTES = 8 << 20     # after so many the helper begins to bring them to the disk
 QUIET = {"heartbeat_interval": "10min", "state_poll_interval": "1h",
          "secrets_refresh_interval": "0"}
 
@@ -215,6 +221,73 @@ def test_a_disk_that_becomes_full_promises_nothing(platform, daemon):
     assert create("with room")["duplicate"] is True
     wait_until(lambda: not warnings(), "the warning is gone")
     assert not list(inside.glob("*corrupt*"))
+
+
+# ---- a disk that fails ----
+
+CLONE_NEWNS = 0x20000
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+@pytest.fixture
+def own_mounts(as_root):
+    """What this thread and its children mount is gone with the test."""
+    home, cwd = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC), os.getcwd()
+    if libc.unshare(CLONE_NEWNS) < 0:
+        pytest.skip("there cannot be a mount namespace here")
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+    yield
+    assert libc.setns(home, CLONE_NEWNS) == 0
+    os.close(home)
+    os.chdir(cwd)
+
+
+def sleeps_without_work(pid):
+    """Blocked in reading a pipe in which there is nothing."""
+    queued = array.array("i", [0])
+    pipe = os.open(f"/proc/{pid}/fd/0", os.O_RDONLY | os.O_NONBLOCK)
+    fcntl.ioctl(pipe, termios.FIONREAD, queued)
+    os.close(pipe)
+    return queued[0] == 0 and "pipe" in Path(f"/proc/{pid}/wchan").read_text()
+
+
+@pytest.mark.fast
+def test_what_the_disk_has_lost_while_it_was_unpacked_is_not_called_done(tmp_path, own_mounts):
+    """Errors of the disk come when it is written to, long after the files were, and once."""
+    (tmp_path / "below").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "none", tmp_path / "below"], check=True)
+    disk, filler = tmp_path / "below/disk", tmp_path / "below/filler"
+    disk.touch()
+    os.truncate(disk, 200 << 20)    # of which there are but 40
+    subprocess.run(["mkfs.ext2", "-q", disk], check=True)
+    place = Yard(tmp_path / "yard", Who())
+    place.root.mkdir()
+    if subprocess.run(["mount", "-o", "loop", disk, place.root]).returncode:
+        pytest.skip("a file cannot be mounted here")
+    place.lay_out()
+    os.sync()
+    with pytest.raises(OSError), open(filler, "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1 << 16))
+
+    large = os.urandom(2 * FLUSHER_BYTES + (1 << 20))
+    archive = tar.plugin(tar.file(b"large", large), tar.file(b"small", os.urandom(1 << 18)))
+    end = len(archive) - (1 << 17)
+    process = place.start("unpack", "--name", "demo")
+    process.stdin.write(archive[:end])
+    process.stdin.flush()
+    wait_for(lambda: any(path.stat().st_size == len(large)
+                         for path in place.staging.rglob("large")))
+    flusher = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[1]
+    wait_for(lambda: sleeps_without_work(flusher))
+    # From now on nothing fails any more.
+    filler.unlink()
+    failed = place.finish(process, archive[end:]).failed
+    assert failed["kind"] == "unavailable"
+    assert re.match("the plugin's files cannot be brought to the disk: ", failed["message"])
+    assert place.is_empty()
+    assert place.unpack(archive).done["files"] == 3
+    assert (place.tree / "large").read_bytes() == large
 
 
 # ---- a log that nobody takes ----

@@ -65,6 +65,14 @@ int error_set(struct error *err, enum error_kind kind, int errnum, const char *f
 	return errnum ? -errnum : -EIO;
 }
 
+#undef error_copy
+int error_copy(struct error *err, const struct error *from)
+{
+	if (err)
+		*err = *from;
+	return from->errnum ? -from->errnum : -EIO;
+}
+
 void error_keep(struct error **slot, const struct error *err)
 {
 	if (!err || err->kind == ERROR_NONE) {

@@ -73,6 +73,9 @@ struct error {
 int error_set(struct error *err, enum error_kind kind, int errnum, const char *format, ...)
 	PRINTF(4, 5);
 
+/* Fills err with another one, which is set, and returns as error_set() does. */
+int error_copy(struct error *err, const struct error *from);
+
 /*
  * Keeps a copy of err in *slot, on the heap: a struct with many errors that are
  * mostly none stays small. NULL or ERROR_NONE clears the slot. Without memory
@@ -81,8 +84,9 @@ int error_set(struct error *err, enum error_kind kind, int errnum, const char *f
 void error_keep(struct error **slot, const struct error *err);
 
 #ifdef __clang_analyzer__
-/* It sees one file at a time, and would think that this might be 0. */
+/* It sees one file at a time, and would think that these might be 0. */
 #define error_set(...) ((error_set)(__VA_ARGS__), -1)
+#define error_copy(...) ((error_copy)(__VA_ARGS__), -1)
 #endif
 
 /* Puts "what: " before the sentence that is there; err may be NULL, as above. */

@@ -90,8 +90,7 @@ static int answered(struct call *call, const struct error *failed, struct error 
 	if (!failed)
 		return write_answer(call);
 
-	*err = *failed;
-	return -EIO;
+	return error_copy(err, failed);
 }
 
 /* It is clear who is meant, or it may be found out from the list that is there. */

@@ -65,8 +65,7 @@ static int may_create(const struct workspace *workspace, struct error *err)
 	    (why.kind == ERROR_UNAVAILABLE && workspace->state != LIFECYCLE_LEAVING))
 		return 0;
 
-	*err = why;
-	return -EIO;
+	return error_copy(err, &why);
 }
 
 static int read_key(const struct call *call, char dst[static OUTBOX_KEY_MAX + 1], const char **ret,
@@ -127,10 +126,8 @@ static int tried(struct call *call, const struct error *failed, struct error *er
 {
 	const struct delegation *delegation = told(call);
 
-	if (failed && failed->kind != ERROR_TIMEOUT) {
-		*err = *failed;
-		return -EIO;
-	}
+	if (failed && failed->kind != ERROR_TIMEOUT)
+		return error_copy(err, failed);
 
 	if (!delegation)
 		delegation = outbox_look(call->workspace->outbox, buffer_at(&call->note));
@@ -148,10 +145,8 @@ static int created(struct call *call, const struct error *failed, struct error *
 	const struct delegation *delegation = told(call);
 	struct waiter *waiter;
 
-	if (failed) {
-		*err = *failed;
-		return -EIO;
-	}
+	if (failed)
+		return error_copy(err, failed);
 
 	if (!delegation)
 		return error_set(err, ERROR_INTERNAL, ENOENT,
@@ -255,10 +250,8 @@ static int got(struct call *call, const struct error *failed, struct error *err)
 {
 	const struct delegation *delegation = told(call);
 
-	if (failed) {
-		*err = *failed;
-		return -EIO;
-	}
+	if (failed)
+		return error_copy(err, failed);
 
 	return delegation ? answer_one(call, delegation) : not_found(call, err);
 }
@@ -338,10 +331,8 @@ static int listed(struct call *call, const struct error *failed, struct error *e
 	const struct delegations *rows = &call->workspace->outbox->told;
 	struct buffer *out;
 
-	if (failed) {
-		*err = *failed;
-		return -EIO;
-	}
+	if (failed)
+		return error_copy(err, failed);
 
 	out = call_result(call);
 	writer_open(out, NULL, '{');

@@ -27,12 +27,6 @@ enum {
 	PLUGIN_NAME
 };
 
-static int fail(const struct error *failed, struct error *err)
-{
-	*err = *failed;
-	return -EIO;
-}
-
 static const char *asker(const struct call *call, char dst[static SHELF_BY_MAX])
 {
 	(void)snprintf(dst, SHELF_BY_MAX, "uid %u (pid %d)", call->caller->uid, call->caller->pid);
@@ -86,7 +80,7 @@ static int installed(struct call *call, const struct error *failed, struct error
 	struct buffer *out;
 
 	if (failed)
-		return fail(failed, err);
+		return error_copy(err, failed);
 
 	record = &outcome->plugin->current;
 	out = call_result(call);
@@ -222,7 +216,7 @@ static int listed(struct call *call, const struct error *failed, struct error *e
 	struct buffer *out;
 
 	if (failed)
-		return fail(failed, err);
+		return error_copy(err, failed);
 
 	out = call_result(call);
 	writer_open(out, NULL, '{');
@@ -258,7 +252,7 @@ static int verified(struct call *call, const struct error *failed, struct error 
 	struct buffer *out;
 
 	if (failed)
-		return fail(failed, err);
+		return error_copy(err, failed);
 
 	out = call_result(call);
 	writer_open(out, NULL, '{');
@@ -301,7 +295,7 @@ static int rolled_back(struct call *call, const struct error *failed, struct err
 	struct buffer *out;
 
 	if (failed)
-		return fail(failed, err);
+		return error_copy(err, failed);
 
 	out = call_result(call);
 	writer_open(out, NULL, '{');
@@ -317,7 +311,7 @@ static int removed(struct call *call, const struct error *failed, struct error *
 	struct buffer *out;
 
 	if (failed)
-		return fail(failed, err);
+		return error_copy(err, failed);
 
 	out = call_result(call);
 	writer_open(out, NULL, '{');

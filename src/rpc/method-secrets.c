@@ -141,8 +141,7 @@ static int answer_old(struct call *call, const struct error *failed, struct erro
 	if (vault_may_serve_stale(&call->workspace->vault))
 		return answer_get(call, true);
 
-	*err = *failed;
-	return -EIO;
+	return error_copy(err, failed);
 }
 
 static int gone(const struct call *call, struct error *err)
@@ -203,8 +202,7 @@ static int list_fetched(struct call *call, const struct error *failed, struct er
 	if (!failed || vault_may_serve_stale(&call->workspace->vault))
 		return answer_list(call);
 
-	*err = *failed;
-	return -EIO;
+	return error_copy(err, failed);
 }
 
 static int secrets_list(struct call *call, struct error *err)
@@ -224,10 +222,8 @@ static int refreshed(struct call *call, const struct error *failed, struct error
 	const struct vault *vault = &call->workspace->vault;
 	struct buffer *out;
 
-	if (failed) {
-		*err = *failed;
-		return -EIO;
-	}
+	if (failed)
+		return error_copy(err, failed);
 
 	out = call_result(call);
 	writer_open(out, NULL, '{');

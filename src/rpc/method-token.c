@@ -21,10 +21,8 @@ static int changed(struct call *call, const struct error *failed, struct error *
 	char prefix[TOKEN_PREFIX_LEN + 1];
 	struct buffer *out;
 
-	if (failed) {
-		*err = *failed;
-		return -EIO;
-	}
+	if (failed)
+		return error_copy(err, failed);
 
 	out = call_result(call);
 	writer_open(out, NULL, '{');

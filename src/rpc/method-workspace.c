@@ -73,12 +73,6 @@ static int workspace_status(struct call *call, struct error *err)
 	return 0;
 }
 
-static int fail(const struct error *failed, struct error *err)
-{
-	*err = *failed;
-	return -EIO;
-}
-
 /* Joining */
 
 /* An argument as the text that a configuration file would have. */
@@ -304,7 +298,7 @@ static int card_updated(struct call *call, const struct error *failed, struct er
 	struct buffer *out;
 
 	if (failed)
-		return fail(failed, err);
+		return error_copy(err, failed);
 
 	out = call_result(call);
 	writer_open(out, NULL, '{');
@@ -335,7 +329,7 @@ static int workspace_update(struct call *call, struct error *err)
 static int refreshed(struct call *call, const struct error *failed, struct error *err)
 {
 	if (failed)
-		return fail(failed, err);
+		return error_copy(err, failed);
 
 	status_write_workspace(call_result(call), NULL, call->workspace);
 	return 0;

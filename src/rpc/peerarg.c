@@ -68,8 +68,7 @@ int peerarg_awaited(const struct call *call, const struct error *failed, struct 
 	if (!failed || workspace_peers(call->workspace)->fetched)
 		return 0;
 
-	*err = *failed;
-	return -EIO;
+	return error_copy(err, failed);
 }
 
 static int read_id(const struct call *call, unsigned index, char ret_id[static UUID_LEN + 1])

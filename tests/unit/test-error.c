@@ -21,6 +21,20 @@ TEST(an_error_without_errno_is_still_negative)
 	CHECK(error_set(NULL, ERROR_PLATFORM, 0, "nothing") < 0);
 }
 
+TEST(a_copy_says_the_same_and_is_as_negative)
+{
+	const struct error away = { .kind = ERROR_UNAVAILABLE, .http_status = 503, .text = "away" };
+	struct error first = { 0 }, err = { 0 };
+
+	(void)error_set(&first, ERROR_NOT_FOUND, ENOENT, "there is no such thing");
+	CHECK_INT(error_copy(&err, &first), -ENOENT);
+	CHECK(memcmp(&err, &first, sizeof(err)) == 0);
+
+	CHECK_INT(error_copy(&err, &away), -EIO);
+	CHECK_INT(err.http_status, 503);
+	CHECK_INT(error_copy(NULL, &first), -ENOENT);
+}
+
 TEST(a_prefix_stands_before_the_sentence)
 {
 	struct error err = { 0 };

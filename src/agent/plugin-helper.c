@@ -34,17 +34,30 @@ static enum error_kind kind_named(const char *name)
 	return ERROR_INTERNAL;
 }
 
-/* Its own words about an archive hold names from the archive: it has quoted them. */
+/* Why, without the name of the entry that may stand in front of it. */
+static const char *reason_of(const char *message, const char *entry)
+{
+	size_t len = strlen(entry);
+
+	if (len && strncmp(message, entry, len) == 0 && strncmp(message + len, ": ", 2) == 0)
+		return message + len + 2;
+	return message;
+}
+
+/*
+ * Its own words about an archive hold names from the archive: it has quoted them. Of
+ * a long one only the beginning is told, so that there is room for the reason.
+ */
 static void note_failure(struct plugin_helper *helper, const struct json_object *value)
 {
 	const char *message = json_get_string(value, "message");
 	const char *entry = json_get_string(value, "entry");
-	char said[200] = "it gave no reason", shown[96] = "";
+	char said[200], shown[96];
 
-	if (message)
-		(void)error_quote(said, sizeof(said), message, strlen(message));
-	if (entry && entry[0])
-		(void)error_quote(shown, sizeof(shown), entry, strlen(entry));
+	entry = entry ? entry : "";
+	message = reason_of(message ? message : "it gave no reason", entry);
+	(void)error_show(said, sizeof(said), message, strlen(message));
+	(void)error_show(shown, sizeof(shown), entry, strlen(entry));
 	(void)error_set(&helper->failed, kind_named(json_get_string(value, "kind")), 0,
 			"cannot %s: %s%s%s", helper->what, shown, shown[0] ? ": " : "", said);
 }

@@ -75,7 +75,7 @@ static void note_warning(struct plugin_install *install, const char *text)
 	size_t begin = buffer_len(warnings);
 	char shown[200];
 
-	(void)error_quote(shown, sizeof(shown), text, strlen(text));
+	(void)error_show(shown, sizeof(shown), text, strlen(text));
 	log_warning("plugin %s: %s", install->name, shown);
 	if (begin)
 		(void)buffer_append_char(warnings, ',');

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/util.h"
+
 struct error_meaning {
 	int code;
 	int exit_status;
@@ -130,6 +132,18 @@ char *error_quote(char *dst, size_t dst_size, const char *text, size_t text_len)
 	}
 
 	dst[n] = '\0';
+	return dst;
+}
+
+char *error_show(char *dst, size_t dst_size, const char *text, size_t text_len)
+{
+	size_t len = MIN(text_len, dst_size - 1);
+
+	for (size_t i = 0; i < len; i++)
+		dst[i] = (char)(text[i] >= 0x20 && text[i] < 0x7f ? text[i] : '?');
+	if (len < text_len && len >= 3)
+		memcpy(dst + len - 3, "...", 3);
+	dst[len] = '\0';
 	return dst;
 }
 

@@ -98,6 +98,9 @@ void error_prefix(struct error *err, const char *format, ...) PRINTF(2, 3);
  */
 char *error_quote(char *dst, size_t dst_size, const char *text, size_t text_len);
 
+/* The same for text that one of our programs has quoted: its escapes stay as they are. */
+char *error_show(char *dst, size_t dst_size, const char *text, size_t text_len);
+
 int error_code(enum error_kind kind);         /* JSON-RPC error code */
 const char *error_name(enum error_kind kind); /* "not_found" */
 int error_exit_status(enum error_kind kind);

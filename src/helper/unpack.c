@@ -177,15 +177,6 @@ static int on_field(struct keeper *keeper, enum frame_field field, const char *t
 	return -EPROTO;
 }
 
-/* Quoted already, if the reader is who it was. */
-static void copy_printable(char *dst, size_t size, const char *text, size_t len)
-{
-	len = MIN(len, size - 1);
-	for (size_t i = 0; i < len; i++)
-		dst[i] = (char)(text[i] >= 0x20 && text[i] < 0x7f ? text[i] : '?');
-	dst[len] = '\0';
-}
-
 static int on_failed(const struct frame *frame, const char *payload, struct refusal *refusal)
 {
 	const char *text = memchr(payload, '\0', frame->len);
@@ -195,9 +186,10 @@ static int on_failed(const struct frame *frame, const char *payload, struct refu
 		return distrust(refusal);
 
 	refusal->err = (struct error){ .kind = frame->what, .errnum = EBADMSG };
-	copy_printable(refusal->err.text, sizeof(refusal->err.text), text + 1,
-		       frame->len - entry_len - 1);
-	copy_printable(refusal->entry, sizeof(refusal->entry), payload, entry_len);
+	/* Quoted already, if the reader is who it was. */
+	(void)error_show(refusal->err.text, sizeof(refusal->err.text), text + 1,
+			 frame->len - entry_len - 1);
+	(void)error_show(refusal->entry, sizeof(refusal->entry), payload, entry_len);
 	return -EBADMSG;
 }
 

@@ -132,6 +132,19 @@ def test_a_hostile_archive_is_refused(platform, daemon, scout, mischief):
     assert len(versions(daemon, scout)) == 1
 
 
+def test_the_entry_is_named_once_and_the_reason_told(platform, daemon, scout):
+    for name, shown in (("../evil", "../evil"), ("a\nb", r"a\x0ab"),
+                        ("n" * 300, "n" * 92 + "...")):
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+            add(tar, "plugin.yaml", b"name: demo\n")
+            add(tar, name, b"x")
+        serve(platform, scout, archive.getvalue(), times=1)
+        text = refused(daemon, "plugins.install", name="demo").text
+        what, of, why = text.removeprefix("cannot unpack plugin demo: ").rpartition(": ")
+        assert what == shown and why.startswith(("its name", "there is", "a part")), text
+
+
 @pytest.mark.parametrize("data", [b"", b"<html>no</html>", b"\x1f\x8b\x08"],
                          ids=["nothing", "html", "cut"])
 def test_what_is_no_archive_is_refused(platform, daemon, scout, data):

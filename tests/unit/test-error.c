@@ -57,6 +57,9 @@ TEST(text_from_outside_is_cut_and_escaped)
 	CHECK_TEXT(error_quote(large, sizeof(large), "a\n\x1b[31m\xff", 8), "a\\x0a\\x1b[31m\\xff");
 	CHECK_TEXT(error_quote(small, sizeof(small), "abcdefghijklmnop", 16), "abcdefgh...");
 	CHECK_TEXT(error_quote(small, sizeof(small), "", 0), "");
+	CHECK_TEXT(error_show(large, sizeof(large), "a\\x0a\x1b\xff", 7), "a\\x0a??");
+	CHECK_TEXT(error_show(small, sizeof(small), "abcdefghijklmnop", 16), "abcdefgh...");
+	CHECK_TEXT(error_show(small, sizeof(small), "abcdefghijk", 11), "abcdefghijk");
 }
 
 TEST(every_kind_has_a_name_and_codes_go_there_and_back)

@@ -26,7 +26,7 @@ int tree_init(struct tree *tree, int staging, struct ledger *ledger, uint64_t si
 		.size_max = size_max,
 	};
 
-	if (mkdirat(staging, TREE_DIR, IMPLIED_DIR_MODE) < 0)
+	if (mkdirat(staging, TREE_DIR, TREE_MODE) < 0)
 		return error_set(err, file_error_kind(errno), errno,
 				 "cannot make the plugin's directory: %m");
 

@@ -14,6 +14,7 @@
 #include "helper/ledger.h"
 
 #define TREE_DIR "tree"
+#define TREE_MODE 0755 /* for whoever may pass to it */
 
 struct tree {
 	struct ledger *ledger; /* borrowed */

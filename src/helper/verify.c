@@ -24,7 +24,8 @@ struct verifier {
 	struct say *say;         /* borrowed */
 	struct refusal *refusal; /* borrowed */
 	uint64_t n_drift;
-	int root; /* owned */
+	int root;    /* owned */
+	uid_t owner; /* of the tree, and hence of all that was unpacked */
 	char bytes[READ_AT_ONCE];
 };
 
@@ -85,8 +86,9 @@ static int hash_file(struct verifier *verifier, int fd, uint8_t digest[static SH
 	return 0;
 }
 
+/* told: that its mode is another one. If that closes it to us, there is no more to say. */
 static int verify_content(struct verifier *verifier, int dirfd, const char *name,
-			  const struct ledger_entry *entry)
+			  const struct ledger_entry *entry, bool told)
 {
 	/* What was a file a moment ago may be a pipe by now. */
 	AUTO(fd_close) int fd = beneath_open(dirfd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
@@ -94,6 +96,8 @@ static int verify_content(struct verifier *verifier, int dirfd, const char *name
 	uint8_t digest[SHA256_LEN];
 	int r;
 
+	if (fd == -EACCES && told)
+		return 0;
 	if (fd < 0)
 		return cannot_read(verifier, path, entry->path_len, -fd);
 	r = hash_file(verifier, fd, digest);
@@ -105,20 +109,32 @@ static int verify_content(struct verifier *verifier, int dirfd, const char *name
 	return 0;
 }
 
+/* Who may write to it, or will not let us read it. */
+static bool has_rights(const struct verifier *verifier, const struct stat *st, mode_t mode)
+{
+	return (st->st_mode & 07777) == mode && st->st_uid == verifier->owner;
+}
+
 static int verify_entry(struct verifier *verifier, int dirfd, const char *name,
 			struct ledger_entry *entry)
 {
 	struct stat st;
+	bool own;
 
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : cannot_read(verifier, name, strlen(name), errno);
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		entry->found = errno == EACCES && verifier->n_drift;
+		return entry->found || errno == ENOENT
+			       ? 0
+			       : cannot_read(verifier, name, strlen(name), errno);
+	}
 
 	entry->found = true;
 	if (entry->kind == LEDGER_DIR ? !S_ISDIR(st.st_mode) : !S_ISREG(st.st_mode)) {
 		say_entry_drift(verifier, entry, "type");
 		return 0;
 	}
-	if ((st.st_mode & 07777) != entry->mode)
+	own = has_rights(verifier, &st, entry->mode);
+	if (!own)
 		say_entry_drift(verifier, entry, "mode");
 	if (entry->kind == LEDGER_DIR)
 		return 0;
@@ -126,7 +142,7 @@ static int verify_entry(struct verifier *verifier, int dirfd, const char *name,
 		say_entry_drift(verifier, entry, "changed");
 		return 0;
 	}
-	return verify_content(verifier, dirfd, name, entry);
+	return verify_content(verifier, dirfd, name, entry, !own);
 }
 
 /* dir is the path of the directory that name was found in, with its slash; or empty. */
@@ -147,6 +163,20 @@ static int verify_name(struct verifier *verifier, int dirfd, const char *dir, si
 	return 0;
 }
 
+/* Of what is in a directory that is closed to us nobody knows. */
+static void pass_over(struct verifier *verifier, const char *dir, size_t dir_len)
+{
+	struct ledger *ledger = &verifier->ledger;
+
+	for (size_t i = 0; i < ledger->n_entries; i++) {
+		struct ledger_entry *entry = &ledger->entries[i];
+
+		if (entry->path_len > dir_len &&
+		    memcmp(ledger_path(ledger, entry), dir, dir_len) == 0)
+			entry->found = true;
+	}
+}
+
 /* dir: its path and a slash, or empty for the top. */
 static int verify_dir(struct verifier *verifier, const char *dir, size_t dir_len)
 {
@@ -158,6 +188,11 @@ static int verify_dir(struct verifier *verifier, const char *dir, size_t dir_len
 	/* That it is not there, or is something else, its own entry tells. */
 	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
 		return 0;
+	/* Not for us any more: that its mode is another one was told. */
+	if (fd == -EACCES && verifier->n_drift) {
+		pass_over(verifier, dir, dir_len);
+		return 0;
+	}
 	if (fd < 0)
 		return cannot_read(verifier, dir, dir_len, -fd);
 	stream = fdopendir(fd);
@@ -200,6 +235,23 @@ static int verify_dirs(struct verifier *verifier)
 	return r;
 }
 
+static int open_tree(struct verifier *verifier, int staging)
+{
+	struct stat st = { 0 };
+
+	verifier->root = beneath_open(staging, TREE_DIR, O_PATH | O_DIRECTORY, 0);
+	if (verifier->root < 0 || fstat(verifier->root, &st) < 0) {
+		errno = verifier->root < 0 ? -verifier->root : errno;
+		return refuse(verifier->refusal, ERROR_UNAVAILABLE,
+			      "cannot open the plugin's directory: %m");
+	}
+
+	verifier->owner = st.st_uid;
+	if ((st.st_mode & 07777) != TREE_MODE)
+		say_drift(verifier, "", 0, "mode");
+	return 0;
+}
+
 static int load_ledger(struct verifier *verifier, int staging)
 {
 	AUTO(fd_close) int fd = beneath_open(staging, LEDGER_FILE, O_RDONLY | O_NONBLOCK, 0);
@@ -218,17 +270,10 @@ static int verify_all(struct verifier *verifier, int staging)
 	int r;
 
 	r = load_ledger(verifier, staging);
-	if (r < 0)
-		return r;
-
-	verifier->root = beneath_open(staging, TREE_DIR, O_PATH | O_DIRECTORY, 0);
-	if (verifier->root < 0) {
-		errno = -verifier->root;
-		return refuse(verifier->refusal, ERROR_UNAVAILABLE,
-			      "cannot open the plugin's directory: %m");
-	}
-
-	r = verify_dirs(verifier);
+	if (r == 0)
+		r = open_tree(verifier, staging);
+	if (r == 0)
+		r = verify_dirs(verifier);
 	for (size_t i = 0; i < verifier->ledger.n_entries && r == 0; i++)
 		if (!verifier->ledger.entries[i].found)
 			say_entry_drift(verifier, &verifier->ledger.entries[i], "missing");

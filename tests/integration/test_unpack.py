@@ -20,7 +20,7 @@ import pytest
 
 from devplatform.archive import pack
 from harness.tar import END, GNU, YAML, file, folder, gnu_long, header, pax, plugin, symlink
-from harness.unpacker import WHO, Yard, wait_for, yard
+from harness.unpacker import ROOT, WHO, Yard, wait_for, yard
 
 DESCRIPTION = "Refuses dangerous shell commands before they run, and says why."
 REAL_YAML = f"""# What the guard is.
@@ -371,6 +371,27 @@ def test_drift_is_told_file_by_file(installed: Yard) -> None:
         "skills/moved": "added", "skills/guard/SKILL.md": "missing", "skills/guard/scripts": "missing",
         "skills/guard/scripts/run.sh": "missing"}
     assert (tree / "hooks/check.sh").stat().st_mode & 0o7777 == 0o4755
+
+
+def test_what_is_closed_is_told_and_the_rest_looked_at(installed: Yard) -> None:
+    tree = installed.tree
+    (tree / "README.md").chmod(0)
+    (tree / "skills").chmod(0)
+    (tree / "hooks").chmod(0o600)
+    (tree / "CLAUDE.md").write_bytes(b"Be")
+    assert drift(installed) == {"README.md": "mode", "skills": "mode", "hooks": "mode", "CLAUDE.md": "changed"}
+    for name in ("README.md", "skills", "hooks"):
+        (tree / name).chmod(0o755)
+    tree.chmod(0)
+    assert drift(installed) == {"": "mode"}
+    tree.chmod(0o777)
+    assert drift(installed)[""] == "mode"
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can give a file away")
+def test_what_belongs_to_others_is_told(installed: Yard) -> None:
+    os.chown(installed.tree / "README.md", 4242, -1)
+    assert drift(installed) == {"README.md": "mode"}
 
 
 def test_of_much_drift_all_is_counted(installed: Yard) -> None:

@@ -38,7 +38,7 @@ static int read_name(const struct call *call, char dst[static PLUGIN_NAME_MAX + 
 {
 	int r = call_text(call, PLUGIN_NAME, dst, PLUGIN_NAME_MAX + 1, err);
 
-	return r < 0 || !dst[0] ? r : plugin_check_name(dst, err);
+	return r < 0 || !arg_given(&call->args[PLUGIN_NAME]) ? r : plugin_check_name(dst, err);
 }
 
 /* --- installing --- */
@@ -126,12 +126,10 @@ static int read_setup(const struct call *call, struct shelf_ask *ask, struct err
 static int read_ask(const struct call *call, struct shelf_ask *ask, char *name, char *source,
 		    char *digest, struct error *err)
 {
-	char text[PLUGIN_DIGEST_LEN + 2];
+	char text[PLUGIN_DIGEST_LEN * 2]; /* room for what is too long to be told what it must be */
 	int r;
 
 	r = read_name(call, name, err);
-	if (r == 0 && !name[0])
-		r = plugin_check_name(name, err);
 	if (r == 0)
 		r = call_text(call, INSTALL_SOURCE, source, PLUGIN_SOURCE_MAX + 1, err);
 	if (r == 0)

@@ -272,8 +272,9 @@ static int activate(struct plugin_install *install, struct error *err)
 		install->record.setup.ran ? "--sync" : NULL,
 		NULL,
 	};
+	char what[PLUGIN_NAME_MAX + 40];
 	struct plugin_helper_ask ask = {
-		.what = "switch to the new version of the plugin",
+		.what = what,
 		.args = args,
 		.dirfd = install->dirfd,
 		.input = true,
@@ -281,6 +282,7 @@ static int activate(struct plugin_install *install, struct error *err)
 	};
 	int r;
 
+	(void)snprintf(what, sizeof(what), "switch to the new version of plugin %s", install->name);
 	r = plugin_record_write(&install->record, install->name, &text);
 	if (r < 0)
 		return error_set(err, ERROR_INTERNAL, -r,

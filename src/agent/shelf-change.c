@@ -5,6 +5,7 @@
  */
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/messages.h"
@@ -82,8 +83,9 @@ static int begin_activate(struct shelf_task *task, const struct plugin_record *r
 {
 	AUTO(buffer_fini) struct buffer text = BUFFER_INIT(PLUGIN_RECORD_MAX);
 	const char *args[] = { "activate", "--name", task->name, "--to", record->dir, NULL };
+	char what[PLUGIN_NAME_MAX + 24];
 	struct plugin_helper_ask ask = {
-		.what = "roll the plugin back",
+		.what = what,
 		.args = args,
 		.dirfd = task->shelf->dirfd,
 		.input = true,
@@ -91,6 +93,7 @@ static int begin_activate(struct shelf_task *task, const struct plugin_record *r
 	};
 	int r;
 
+	(void)snprintf(what, sizeof(what), "roll plugin %s back", task->name);
 	r = plugin_record_write(record, task->name, &text);
 	if (r < 0)
 		return error_set(err, ERROR_INTERNAL, -r,
@@ -157,14 +160,16 @@ static int remove_begin(struct shelf_task *task, struct error *err)
 {
 	static const struct plugin_helper_events events = { .on_end = remove_on_end };
 	const char *args[] = { "retire", "--name", task->name, "--as", task->trash, NULL };
+	char what[PLUGIN_NAME_MAX + 24];
 	struct plugin_helper_ask ask = {
-		.what = "remove the plugin",
+		.what = what,
 		.args = args,
 		.dirfd = task->shelf->dirfd,
 		.timeout_ms = CHANGE_TIMEOUT_MS,
 	};
 	int r;
 
+	(void)snprintf(what, sizeof(what), "remove plugin %s", task->name);
 	plugin_helper_init(&task->helper, &events);
 	if (!find_plugin(task, err))
 		return -ENOENT;

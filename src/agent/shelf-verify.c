@@ -64,6 +64,35 @@ static void look_at_sum(struct shelf_task *task, const struct plugin *plugin,
 		write_drift(task, "", "changed");
 }
 
+/* Somebody may be switching, who has not said so yet. */
+static bool may_be_switched(const struct shelf *shelf, const char *name)
+{
+	list_for_each (node, &shelf->tasks) {
+		const struct shelf_task *task = list_entry(node, struct shelf_task, node);
+
+		if (task->kind->changes && task->begun && !task->kind->is_open(task) &&
+		    strcmp(task->name, name) == 0)
+			return true;
+	}
+
+	return false;
+}
+
+/* All is well with a version, and those who use the plugin get another one, or none. */
+static void look_at_current(struct shelf_task *task, const struct plugin *plugin)
+{
+	char now[PLUGIN_VERSION_SIZE], path[PLUGIN_NAME_MAX + 16];
+	int dirfd = task->shelf->dirfd;
+
+	if (!plugin || may_be_switched(task->shelf, plugin->name) ||
+	    plugin_place_current(dirfd, plugin->name, now) < 0 ||
+	    strcmp(now, plugin->current.dir) == 0)
+		return;
+
+	(void)snprintf(path, sizeof(path), "%s/current", plugin->name);
+	write_drift(task, "", plugin_place_exists(dirfd, path) == 0 ? "missing" : "changed");
+}
+
 static void verify_end(struct shelf_task *task, const struct error *err)
 {
 	struct shelf_outcome outcome = { .drift = &task->drift, .drift_cut = task->drift_cut };
@@ -78,8 +107,10 @@ static void verify_on_end(struct plugin_helper *helper, struct json_object *done
 	const struct plugin *plugin = shelf_find(task->shelf, task->at);
 	struct error failed = err ? *err : (struct error){ 0 };
 
-	if (!err)
+	if (!err) {
 		look_at_sum(task, plugin, done);
+		look_at_current(task, plugin);
+	}
 
 	/* It went, or another one came: what was seen is of no interest. */
 	if (!plugin || strcmp(plugin->current.dir, task->version) != 0) {
@@ -95,21 +126,23 @@ static void verify_on_end(struct plugin_helper *helper, struct json_object *done
 static int look_at(struct shelf_task *task, const struct plugin *plugin, struct error *err)
 {
 	static const char *const args[] = { "verify", NULL };
+	char what[PLUGIN_NAME_MAX + 16];
 	struct plugin_helper_ask ask = {
-		.what = "verify the plugin",
+		.what = what,
 		.args = args,
 		.timeout_ms = VERIFY_TIMEOUT_MS,
 	};
 	AUTO(fd_close) int fd = -1;
 	int r;
 
+	(void)snprintf(what, sizeof(what), "verify plugin %s", plugin->name);
 	memcpy(task->at, plugin->name, sizeof(task->at));
 	memcpy(task->version, plugin->current.dir, sizeof(task->version));
 	task->drift_begin = buffer_len(&task->drift);
 	task->n_drift = 0;
 	r = plugin_place_version(task->shelf->dirfd, plugin->name, plugin->current.dir, &fd, NULL);
 	if (r < 0) {
-		write_drift(task, "", "missing");
+		write_drift(task, "", r == -EPERM ? "mode" : "missing");
 		return 0;
 	}
 

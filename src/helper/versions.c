@@ -202,6 +202,10 @@ static int point_to(int plugin_fd, const char *version, struct error *err)
 		int errnum = errno;
 
 		(void)unlinkat(plugin_fd, CURRENT_NEW, 0);
+		if (errnum == EISDIR)
+			return error_set(err, ERROR_INTERNAL, errnum,
+					 "its " CURRENT " is a directory, and none of ours: move "
+					 "it out of the way");
 		return fail(err, errnum, "switch to", version);
 	}
 

@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -175,19 +176,20 @@ def test_limits_of_the_configuration(platform, start_daemon, limit, value, name)
 def test_names_that_are_no_names(daemon, scout, name):
     for method in ("install", "rollback", "remove"):
         assert refused(daemon, f"plugins.{method}", name=name).kind == "invalid_params"
-    if name:
-        assert refused(daemon, "plugins.verify", name=name).kind == "invalid_params"
+    assert refused(daemon, "plugins.verify", name=name).kind == "invalid_params"
     assert not (daemon.state / "workspaces").exists()
 
 
 @pytest.mark.parametrize("params", [
-    {"sha256": "abc"}, {"sha256": "g" * 64}, {"sha256": "a" * 65}, {"sha256": 7},
+    {"sha256": "abc"}, {"sha256": "g" * 64}, {"sha256": "sha256:" + "a" * 64}, {"sha256": 7},
     {"source": "x" * 600}, {"report": "yes"}, {"run_setup": "yes"},
     {"run_setup": False, "require_setup": True}, {}])
 def test_params_that_are_wrong(daemon, scout, params):
     if params:
         params = {"name": "demo", **params}
-    assert refused(daemon, "plugins.install", **params).kind == "invalid_params"
+    error = refused(daemon, "plugins.install", **params)
+    assert error.kind == "invalid_params"
+    assert "64 hex digits" in error.text or not isinstance(params.get("sha256"), str)
 
 
 # ---- versions ----
@@ -307,6 +309,58 @@ def test_a_version_that_is_gone(platform, daemon, scout):
     assert answer["drift"] == [{"name": "demo", "path": "", "what": "missing"}]
     install(daemon)
     assert daemon.call("plugins.verify")["ok"]
+
+
+def lead_to_a_version_that_is_not_there(current):
+    current.unlink()
+    current.symlink_to("versions/20200101T000000Z-0000000000")
+
+
+def lead_elsewhere(current):
+    current.unlink()
+    current.symlink_to("/etc")
+
+
+def put_a_directory_there(current):
+    current.unlink()
+    (current / "tree").mkdir(parents=True)
+
+
+@pytest.mark.parametrize("what, replace", [
+    ("missing", Path.unlink), ("changed", lead_to_a_version_that_is_not_there),
+    ("changed", lead_elsewhere), ("changed", put_a_directory_there)])
+def test_where_the_plugin_is_found_is_looked_at_too(platform, daemon, scout, what, replace):
+    platform.publish("demo", {"a": "1"})
+    current = Path(install(daemon)["path"]).parent
+    replace(current)
+    for params in ({}, {"name": "demo"}):
+        assert daemon.call("plugins.verify", **params)["drift"] == [
+            {"name": "demo", "path": "", "what": what}]
+    if current.is_dir() and not current.is_symlink():
+        error = refused(daemon, "plugins.install", name="demo")
+        assert "plugin demo: its current is a directory" in error.text
+        current.rename(daemon.dir / "elsewhere")
+    install(daemon)
+    assert daemon.call("plugins.verify")["ok"]
+
+
+def test_a_directory_that_others_may_write_to_is_drift(platform, daemon, scout):
+    platform.publish("demo", {"a": "1"})
+    tree = Path(install(daemon)["path"])
+    for folder in (tree, tree.resolve().parent):
+        folder.chmod(0o777)
+        assert daemon.call("plugins.verify")["drift"] == [
+            {"name": "demo", "path": "", "what": "mode"}]
+        folder.chmod(0o755)
+    assert daemon.call("plugins.verify")["ok"]
+
+
+def test_it_is_said_which_plugin_cannot_be_verified(platform, daemon, scout):
+    for name in ("one", "two"):
+        platform.publish(name, {"a": "1"})
+        install(daemon, name)
+    (tree_of(daemon, scout, "two").parent / "files").unlink()
+    assert refused(daemon, "plugins.verify").text.startswith("cannot verify plugin two: ")
 
 
 # ---- telling ----

@@ -90,8 +90,7 @@ static int wait_for_end(struct ctl *ctl, struct answer *answer)
 		ctl_begin_params(ctl, &params);
 		params_string(&params, "delegation_id", id);
 		params_int64(&params, "wait_ms", WAIT_MS);
-		ctl_allow(ctl, WAIT_MS);
-		status = ctl_call(ctl, "delegation.wait", &params, answer);
+		status = ctl_call_long(ctl, "delegation.wait", WAIT_MS, &params, answer);
 	} while (!status && !has_ended(answer->result));
 
 	if (status)

@@ -100,11 +100,6 @@ static void put_installed(struct ctl *ctl, struct json_text plugin)
 static int install(struct ctl *ctl, struct answer *answer)
 {
 	AUTO(buffer_fini) struct buffer params = PARAMS_INIT;
-	int status;
-
-	status = ctl_open(ctl);
-	if (status)
-		return status;
 
 	ctl_begin_params(ctl, &params);
 	params_string(&params, "name", ctl->args.words[0]);
@@ -118,8 +113,7 @@ static int install(struct ctl *ctl, struct answer *answer)
 		params_json(&params, "run_setup", "false");
 	if (args_has(&ctl->args, "no-report"))
 		params_json(&params, "report", "false");
-	ctl_allow(ctl, INSTALL_MS);
-	return ctl_call(ctl, "plugins.install", &params, answer);
+	return ctl_call_long(ctl, "plugins.install", INSTALL_MS, &params, answer);
 }
 
 int cmd_plugin_install(struct ctl *ctl)
@@ -154,16 +148,10 @@ int cmd_plugin_install(struct ctl *ctl)
 static int ask(struct ctl *ctl, const char *method, int64_t ms, struct answer *answer)
 {
 	AUTO(buffer_fini) struct buffer params = PARAMS_INIT;
-	int status;
-
-	status = ctl_open(ctl);
-	if (status)
-		return status;
 
 	ctl_begin_params(ctl, &params);
 	params_string(&params, "name", ctl->args.words[0]);
-	ctl_allow(ctl, ms);
-	return ctl_call(ctl, method, &params, answer);
+	return ctl_call_long(ctl, method, ms, &params, answer);
 }
 
 static void put_size(struct table *table, struct json_text bytes)

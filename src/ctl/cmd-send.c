@@ -59,13 +59,12 @@ int cmd_send(struct ctl *ctl)
 	status = ctl_choose_id(ctl, "message-id", id, &message_id);
 	if (!status)
 		status = send_params(ctl, message_id, &params);
-	if (!status)
-		status = ctl_open(ctl);
 	if (status)
 		return status;
 
-	ctl_allow(ctl, args_has(&ctl->args, "timeout") ? SLACK_MS : ANSWER_MS);
-	status = ctl_call(ctl, "a2a.send", &params, &answer);
+	status = ctl_call_long(ctl, "a2a.send",
+			       args_has(&ctl->args, "timeout") ? SLACK_MS : ANSWER_MS, &params,
+			       &answer);
 	if (status == error_exit_status(ERROR_UNKNOWN_OUTCOME))
 		say("to send it again as the same message: --message-id %s", message_id);
 	if (status)

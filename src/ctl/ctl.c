@@ -79,11 +79,6 @@ int ctl_time_left(const struct ctl *ctl)
 	return (int)MAX((int64_t)0, MIN(left, (int64_t)INT_MAX));
 }
 
-void ctl_allow(struct ctl *ctl, int64_t ms)
-{
-	ctl->deadline_ms = clock_ms() + ctl->timeout_ms + ms;
-}
-
 const char *ctl_socket(const struct ctl *ctl, char path[static CTL_PATH_MAX])
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
@@ -244,6 +239,19 @@ int ctl_call(struct ctl *ctl, const char *method, struct buffer *params, struct 
 
 	r = ctl_try_call(ctl, method, params, ret, &err);
 	return r < 0 ? ctl_say_failure(ctl, r, &err) : 0;
+}
+
+int ctl_call_long(struct ctl *ctl, const char *method, int64_t ms, struct buffer *params,
+		  struct answer *ret)
+{
+	int status;
+
+	status = ctl_open(ctl);
+	if (status)
+		return status;
+
+	ctl->deadline_ms = clock_ms() + ctl->timeout_ms + ms;
+	return ctl_call(ctl, method, params, ret);
 }
 
 void ctl_put_json(struct ctl *ctl, const struct answer *answer)

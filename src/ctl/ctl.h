@@ -41,9 +41,6 @@ void ctl_fini(struct ctl *ctl);
 /* What is left of --timeout, at least 0. */
 int ctl_time_left(const struct ctl *ctl);
 
-/* The time starts anew, for something that takes ms more than that. */
-void ctl_allow(struct ctl *ctl, int64_t ms);
-
 /* The socket that the options name; NULL leaves it to the library. path has room for any. */
 #define CTL_PATH_MAX 108
 const char *ctl_socket(const struct ctl *ctl, char path[static CTL_PATH_MAX]);
@@ -70,7 +67,11 @@ int ctl_choose_id(const struct ctl *ctl, const char *option, char dst[static CTL
  */
 int ctl_call(struct ctl *ctl, const char *method, struct buffer *params, struct answer *ret);
 
-/* The same, saying nothing: 0 or a negative errno, and err. */
+/* The same for something that takes ms longer than other calls: the time starts anew. */
+int ctl_call_long(struct ctl *ctl, const char *method, int64_t ms, struct buffer *params,
+		  struct answer *ret);
+
+/* ctl_call(), saying nothing: 0 or a negative errno, and err. */
 int ctl_try_call(struct ctl *ctl, const char *method, struct buffer *params, struct answer *ret,
 		 struct mol_agent_error *err);
 

@@ -9,7 +9,9 @@
 #include "io/store-db.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include <sqlite3.h>
 
@@ -250,6 +252,28 @@ int store_db_commit(struct store_db *db, struct error *err)
 	return r;
 }
 
+static bool has_name(const struct store_db *db, const char *name, struct store_file *file)
+{
+	struct stat st;
+
+	if (fstatat(db->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT && !file->ino;
+
+	if (!file->ino)
+		*file = (struct store_file){ st.st_dev, st.st_ino };
+	return st.st_dev == file->dev && st.st_ino == file->ino;
+}
+
+int store_db_check_names(struct store_db *db, struct error *err)
+{
+	if (has_name(db, STORE_FILE, &db->file) && has_name(db, STORE_FILE "-wal", &db->log))
+		return 0;
+
+	return error_set(err, ERROR_UNAVAILABLE, ESTALE,
+			 "cannot write " STORE_FILE ": somebody has removed or replaced it, or its "
+			 "log, while it is in use; restart molecule-agentd");
+}
+
 int store_db_mark(struct store_db *db, struct error *err)
 {
 	return run_prepared(db, MARK, err);
@@ -326,4 +350,5 @@ void store_db_close(struct store_db *db)
 		(void)sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	(void)sqlite3_close(db->sqlite);
 	db->sqlite = NULL;
+	db->file = db->log = (struct store_file){ 0 };
 }

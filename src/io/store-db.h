@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/error.h"
 #include "io/store.h"
@@ -20,11 +21,18 @@ struct store_statement {
 	struct sqlite3_stmt *stmt;
 };
 
+/* Which file it is that we write to, whatever has its name now. */
+struct store_file {
+	dev_t dev;
+	ino_t ino; /* 0: not known yet */
+};
+
 struct store_db {
 	int dirfd;        /* borrowed */
 	const char *path; /* borrowed: the directory's */
 	const char *const *migrations;
 	struct sqlite3 *sqlite; /* NULL: not open */
+	struct store_file file, log;
 	struct store_statement statements[STORE_STATEMENTS_MAX];
 	size_t n_statements;
 	int wal_pages;                /* in the log, after the last commit */
@@ -43,6 +51,11 @@ void store_db_close(struct store_db *db);
 int store_db_begin(struct store_db *db, struct error *err);
 /* After a failure nothing of the transaction is there any more, not even after kill -9. */
 int store_db_commit(struct store_db *db, struct error *err);
+/*
+ * Fails when the file or its log is not there any more: what is written then is
+ * gone with the process. To be asked after a commit, before it is told.
+ */
+int store_db_check_names(struct store_db *db, struct error *err);
 void store_db_rollback(struct store_db *db);
 bool store_db_in_transaction(const struct store_db *db);
 

@@ -189,7 +189,9 @@ static int open_once(struct store_db *db, bool suspect, struct error *err)
 	r = set_up(db, err);
 	if (r == 0 && suspect)
 		r = check_whole(db, err);
-	return r < 0 ? r : migrate(db, err);
+	if (r == 0)
+		r = migrate(db, err);
+	return r < 0 ? r : store_db_check_names(db, err);
 }
 
 /* Never over a file that is there. Nobody else is in the directory. */

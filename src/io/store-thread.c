@@ -100,7 +100,8 @@ static int run_transaction(struct store_db *db, struct batch *batch, struct erro
 		return r;
 	}
 
-	return store_db_commit(db, err);
+	r = store_db_commit(db, err);
+	return r < 0 || !db->wrote ? r : store_db_check_names(db, err);
 }
 
 /* What was to be gone and is not is no success, though it was committed. */

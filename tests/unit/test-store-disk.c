@@ -340,6 +340,53 @@ TEST(a_read_that_fails_is_not_a_file_that_is_damaged)
 	CHECK(n > 3);
 }
 
+/* --- a file that goes away --- */
+
+static void check_nothing_is_promised(struct fixture *fixture)
+{
+	int n_health = fixture->n_health;
+
+	CHECK_INT(put(fixture, 2), ERROR_UNAVAILABLE);
+	CHECK_INT(fixture->n_health, n_health + 1);
+	CHECK_INT(fixture->health.errnum, ESTALE);
+	CHECK(strstr(fixture->health.text, "removed or replaced"));
+}
+
+TEST(nothing_is_promised_once_the_file_was_removed)
+{
+	struct fixture fixture;
+
+	fixture_open(&fixture);
+	CHECK_INT(put(&fixture, 1), ERROR_NONE);
+	CHECK_INT(rename(STORE_FILE, "elsewhere"), 0);
+	check_nothing_is_promised(&fixture);
+
+	/* Another one of that name is not ours. */
+	write_file(STORE_FILE, "", 0600);
+	CHECK_INT(put(&fixture, 3), ERROR_UNAVAILABLE);
+
+	CHECK_INT(rename("elsewhere", STORE_FILE), 0);
+	CHECK_INT(put(&fixture, 4), ERROR_NONE);
+	CHECK_INT(fixture.health.kind, ERROR_NONE);
+	fixture_close(&fixture);
+}
+
+TEST(nothing_is_promised_once_the_log_was_removed)
+{
+	struct fixture fixture;
+
+	put_one_in_a_life(0);
+	fixture_open(&fixture);
+	CHECK_INT(put(&fixture, 1), ERROR_NONE);
+	CHECK_INT(unlink(STORE_FILE "-wal"), 0);
+	check_nothing_is_promised(&fixture);
+	fixture_close(&fixture);
+
+	/* The next life has a log of its own. */
+	put_one_in_a_life(5);
+	CHECK_INT(count_in_file(STORE_FILE, 5, 5), 1);
+}
+
 /* --- a disk that fails --- */
 
 TEST(a_full_disk_is_an_error_and_nothing_more)

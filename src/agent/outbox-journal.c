@@ -241,12 +241,16 @@ static int run_open(struct outbox_job *job, struct error *err)
 	return read_rows(&question, OUTBOX_PAGE);
 }
 
+/*
+ * Never one that has not ended: it was promised, and a clock that is wrong for as
+ * long as it takes to be set, at the start of a host, may say that it is old.
+ */
 static int run_prune(struct outbox_job *job, struct error *err)
 {
 	static const char prune[] =
 		"DELETE FROM delegation WHERE rowid IN"
-		" (SELECT rowid FROM delegation WHERE updated_at < ?1 ORDER BY updated_at LIMIT ?2)"
-		" RETURNING 1";
+		" (SELECT rowid FROM delegation WHERE updated_at < ?1 AND ended = 1"
+		" ORDER BY updated_at LIMIT ?2) RETURNING 1";
 	struct question question = ask(job, prune, err);
 	int r;
 

@@ -98,7 +98,7 @@ void outbox_drop(struct outbox_entry *entry)
 {
 	struct error err = { 0 };
 
-	(void)error_set(&err, ERROR_NOT_FOUND, 0, "delegation %s is too old and was pruned",
+	(void)error_set(&err, ERROR_NOT_FOUND, 0, "delegation %s is not in the journal any more",
 			entry->row.id);
 	waiters_call(&entry->tried, &err);
 	waiters_call(&entry->ended, &err);

@@ -366,6 +366,23 @@ TEST(what_is_too_old_is_pruned)
 	fixture_fini(&fixture);
 }
 
+TEST(what_has_not_ended_is_not_too_old)
+{
+	struct fixture fixture;
+	struct told told;
+
+	outbox_begin(&fixture);
+	outbox_turn_to(&fixture, STATE("paused"));
+	outbox_order(&fixture, "do it", NULL, &told);
+	(void)outbox_sql(&fixture, "UPDATE delegation SET updated_at = 1000, created_at = 1000");
+	outbox_expire(&fixture, &fixture.agent->outboxes.prune_timer);
+	fixture_settle_store(&fixture);
+	CHECK_TEXT(outbox_sql(&fixture, "SELECT group_concat(id) FROM delegation"), told.id);
+	outbox_turn_to(&fixture, STATE("online"));
+	CHECK(fixture_expect(&fixture, POST_DELEGATE));
+	fixture_fini(&fixture);
+}
+
 TEST(thousands_of_old_ones_are_pruned_bit_by_bit)
 {
 	struct fixture fixture;
@@ -403,7 +420,7 @@ TEST(thousands_of_open_ones_are_read_bit_by_bit)
 	fixture_fini(&fixture);
 }
 
-TEST(one_that_was_pruned_before_it_could_be_sent_is_gone)
+TEST(one_that_somebody_took_out_of_the_journal_is_gone)
 {
 	struct fixture fixture;
 	struct told told, ended;

@@ -87,10 +87,7 @@ static int write_answer(struct call *call)
 
 static int answered(struct call *call, const struct error *failed, struct error *err)
 {
-	if (!failed)
-		return write_answer(call);
-
-	return error_copy(err, failed);
+	return failed ? error_copy(err, failed) : write_answer(call);
 }
 
 /* It is clear who is meant, or it may be found out from the list that is there. */

@@ -41,6 +41,33 @@ static int read_name(const struct call *call, char dst[static PLUGIN_NAME_MAX + 
 	return r < 0 || !arg_given(&call->args[PLUGIN_NAME]) ? r : plugin_check_name(dst, err);
 }
 
+typedef int (*shelf_fn)(struct shelf *shelf, const char *name, const char *by,
+			struct waiter *waiter, struct error *err);
+
+/* Asks the shelf for something about the plugin that is named, if one is; then resume. */
+static int ask(struct call *call, shelf_fn fn, call_resume_fn resume, struct error *err)
+{
+	struct shelf *shelf = workspace_shelf(call->workspace, err);
+	char name[PLUGIN_NAME_MAX + 1], by[SHELF_BY_MAX];
+	struct waiter *waiter;
+	int r;
+
+	if (!shelf)
+		return -ENOMEM;
+
+	r = read_name(call, name, err);
+	if (r < 0)
+		return r;
+
+	(void)asker(call, by);
+	waiter = call_park(&call, resume, err);
+	if (!waiter)
+		return -ENOMEM;
+
+	r = fn(shelf, name, by, waiter, err);
+	return r < 0 ? r : CALL_PARKED;
+}
+
 /* --- installing --- */
 
 /* One that was to run and could not has failed, too: then there is a reason. */
@@ -152,24 +179,21 @@ static int plugins_install(struct call *call, struct error *err)
 {
 	char source[PLUGIN_SOURCE_MAX + 1] = "", digest[PLUGIN_DIGEST_LEN + 1] = "";
 	char name[PLUGIN_NAME_MAX + 1] = "", by[SHELF_BY_MAX];
-	struct workspace *workspace = call->workspace;
-	struct shelf_ask ask = { .by = asker(call, by) };
+	struct shelf_ask wanted = { .by = asker(call, by) };
 	struct waiter *waiter;
 	struct shelf *shelf;
 	int r;
 
-	r = read_ask(call, &ask, name, source, digest, err);
-	if (r == 0)
-		r = workspace_may_call(workspace, err);
+	r = read_ask(call, &wanted, name, source, digest, err);
 	if (r < 0)
 		return r;
 
-	shelf = workspace_shelf(workspace, err);
-	waiter = shelf ? call_park(&call, installed, err) : NULL;
-	if (!waiter)
-		return -ENOMEM;
+	waiter = call_park_asking(&call, installed, err);
+	shelf = waiter ? workspace_shelf(call->workspace, err) : NULL;
+	if (!shelf)
+		return -EIO;
 
-	r = shelf_install(shelf, &ask, waiter, err);
+	r = shelf_install(shelf, &wanted, waiter, err);
 	return r < 0 ? r : CALL_PARKED;
 }
 
@@ -263,26 +287,15 @@ static int verified(struct call *call, const struct error *failed, struct error 
 	return 0;
 }
 
+static int verify(struct shelf *shelf, const char *name, const char *by, struct waiter *waiter,
+		  struct error *err)
+{
+	return shelf_verify(shelf, name, waiter, err);
+}
+
 static int plugins_verify(struct call *call, struct error *err)
 {
-	struct shelf *shelf = workspace_shelf(call->workspace, err);
-	char name[PLUGIN_NAME_MAX + 1];
-	struct waiter *waiter;
-	int r;
-
-	if (!shelf)
-		return -ENOMEM;
-
-	r = read_name(call, name, err);
-	if (r < 0)
-		return r;
-
-	waiter = call_park(&call, verified, err);
-	if (!waiter)
-		return -ENOMEM;
-
-	r = shelf_verify(shelf, name, waiter, err);
-	return r < 0 ? r : CALL_PARKED;
+	return ask(call, verify, verified, err);
 }
 
 /* --- changing --- */
@@ -318,40 +331,14 @@ static int removed(struct call *call, const struct error *failed, struct error *
 	return 0;
 }
 
-typedef int (*change_fn)(struct shelf *shelf, const char *name, const char *by,
-			 struct waiter *waiter, struct error *err);
-
-static int change(struct call *call, change_fn fn, call_resume_fn resume, struct error *err)
-{
-	struct shelf *shelf = workspace_shelf(call->workspace, err);
-	char name[PLUGIN_NAME_MAX + 1], by[SHELF_BY_MAX];
-	struct waiter *waiter;
-	int r;
-
-	if (!shelf)
-		return -ENOMEM;
-
-	r = read_name(call, name, err);
-	if (r < 0)
-		return r;
-
-	(void)asker(call, by);
-	waiter = call_park(&call, resume, err);
-	if (!waiter)
-		return -ENOMEM;
-
-	r = fn(shelf, name, by, waiter, err);
-	return r < 0 ? r : CALL_PARKED;
-}
-
 static int plugins_rollback(struct call *call, struct error *err)
 {
-	return change(call, shelf_rollback, rolled_back, err);
+	return ask(call, shelf_rollback, rolled_back, err);
 }
 
 static int plugins_remove(struct call *call, struct error *err)
 {
-	return change(call, shelf_remove, removed, err);
+	return ask(call, shelf_remove, removed, err);
 }
 
 #define THE_PLUGIN                                                       \

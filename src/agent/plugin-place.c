@@ -103,20 +103,24 @@ int plugin_place_make(int dirfd, const char *name, const char *version, int *ret
 	const char *path[] = { name, "versions" };
 	char whole[PLUGIN_PATH_SIZE];
 	AUTO(fd_close) int versions = -1;
+	AUTO(fd_close) int fd = -1;
 	int r;
 
 	r = enter_all(dirfd, path, ARRAY_LEN(path), true, &versions, err);
 	if (r == 0 && mkdirat(versions, version, 0755) < 0)
 		r = fail(errno, "create", version, err);
 	if (r == 0)
-		r = enter(versions, version, false, ret_fd, err);
-	if (r == 0 && fchmod(*ret_fd, 0755) < 0) {
+		r = enter(versions, version, false, &fd, err);
+	if (r == 0 && fchmod(fd, 0755) < 0)
 		r = fail(errno, "set the mode of", version, err);
-		(void)close(*ret_fd);
-	}
-	if (r < 0)
+	if (r < 0) {
 		plugin_place_prune(dirfd, plugin_place_path(whole, name, version));
-	return r;
+		return r;
+	}
+
+	*ret_fd = fd;
+	fd = -1;
+	return 0;
 }
 
 int plugin_place_version(int dirfd, const char *name, const char *version, int *ret_fd,

@@ -3,9 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "agent/plugin-place.h"
 #include "base/fd.h"
@@ -217,6 +223,34 @@ TEST(a_version_that_comes_to_nothing_leaves_nothing)
 	CHECK(!plugin_place_exists(dirfd, "demo"));
 	(void)close(fd);
 	(void)close(dirfd);
+}
+
+/* From here on every fchmod() fails. */
+static void break_fchmod(void)
+{
+	struct sock_filter lines[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fchmod, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EIO),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { .len = ARRAY_LEN(lines), .filter = lines };
+
+	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
+TEST(a_version_that_cannot_be_made_is_neither_open_nor_there)
+{
+	int dirfd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
+	struct error err = { 0 };
+
+	CHECK(mkdir("demo", 0755) == 0 && mkdir("demo/versions", 0755) == 0);
+	break_fchmod();
+	CHECK_INT(plugin_place_make(dirfd, "demo", "v1", &fd, &err), -EIO);
+	CHECK_INT(fd, -1);
+	CHECK(!plugin_place_exists(dirfd, "demo"));
+	CHECK(close(dirfd) == 0);
 }
 
 TEST(what_is_not_empty_is_not_pruned)

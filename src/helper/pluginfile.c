@@ -282,10 +282,20 @@ static int read_events(yaml_parser_t *parser, struct reading *reading)
 	return 0;
 }
 
+/* Some editors begin each file with it. libyaml, told the encoding, would count it as a column. */
+static size_t mark_len(const char *bytes, size_t len)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+	size_t n = strlen(mark);
+
+	return len >= n && memcmp(bytes, mark, n) == 0 ? n : 0;
+}
+
 int pluginfile_parse(const char *bytes, size_t len, struct pluginfile *file,
 		     struct refusal *refusal)
 {
 	struct reading reading = { .file = file, .refusal = refusal };
+	size_t skip = mark_len(bytes, len);
 	yaml_parser_t parser;
 	int r;
 
@@ -294,7 +304,8 @@ int pluginfile_parse(const char *bytes, size_t len, struct pluginfile *file,
 		r = refuse(refusal, ERROR_INTERNAL, "no memory to read it");
 	} else {
 		yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-		yaml_parser_set_input_string(&parser, (const unsigned char *)bytes, len);
+		yaml_parser_set_input_string(&parser, (const unsigned char *)bytes + skip,
+					     len - skip);
 		r = read_events(&parser, &reading);
 		yaml_parser_delete(&parser);
 	}

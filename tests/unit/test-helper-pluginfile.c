@@ -57,7 +57,8 @@ TEST(reads_every_way_to_write_a_text)
 	CHECK_TEXT(file.description, "a\nb\n");
 	CHECK_INT(parse("? name\n: demo\nruntimes: single\n"), 0);
 	CHECK_INT(file.n_runtimes, 1);
-	CHECK_INT(parse("\xef\xbb\xbfname: demo\n"), 0);
+	CHECK_INT(parse("\xef\xbb\xbfname: demo\nversion: 2\n"), 0);
+	CHECK_TEXT(file.version, "2");
 	CHECK_INT(parse("name: demo\r\nversion: 1\r\n"), 0);
 	CHECK_TEXT(file.version, "1");
 }

@@ -25,11 +25,18 @@ static bool is_deceptive(uint32_t code)
 		{ 0x2060, 0x206f },      /* invisible operators, direction */
 		{ 0x3164, 0x3164 },      /* filler */
 		{ 0xd800, 0xf8ff },      /* surrogates, private use */
+		{ 0xfdd0, 0xfdef },      /* what is no character */
 		{ 0xfeff, 0xfeff },      /* byte order mark */
 		{ 0xffa0, 0xffa0 },      /* filler */
 		{ 0xfff0, 0xffff },      /* specials */
+		{ 0x1bca0, 0x1bca3 },    /* invisible in shorthand */
+		{ 0x1d173, 0x1d17a },    /* and in music */
 		{ 0xe0000, 0xffffffff }, /* tags, private use, and what is no character */
 	};
+
+	/* Of each plane the last two are no characters, either. */
+	if ((code & 0xfffe) == 0xfffe)
+		return true;
 
 	for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
 		if (code >= ranges[i].first && code <= ranges[i].last)

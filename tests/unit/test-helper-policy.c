@@ -25,10 +25,19 @@ static const char *path_of(const char *name, enum entry_kind kind)
 TEST(takes_a_plain_path_as_it_is)
 {
 	static const char *const good[] = {
-		"plugin.yaml", "a/b/c",       ".github/workflows/ci.yml",
-		"...",         "..a/b..",     " a ",
-		"-rf",         "~",           "$HOME",
-		"a\"b'c`",     "caf\xc3\xa9", "\xe4\xb8\xad\xe6\x96\x87/\xf0\x9f\x98\x80",
+		"plugin.yaml",
+		"a/b/c",
+		".github/workflows/ci.yml",
+		"...",
+		"..a/b..",
+		" a ",
+		"-rf",
+		"~",
+		"$HOME",
+		"a\"b'c`",
+		"caf\xc3\xa9",
+		"\xe4\xb8\xad\xe6\x96\x87/\xf0\x9f\x98\x80",
+		"\xe2\x9d\xa4\xef\xb8\x8f",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(good); i++)
@@ -86,6 +95,10 @@ TEST(refuses_what_cannot_be_seen)
 		"a",
 		"\xee\x80\x80",
 		"\xf3\xa0\x80\x81",
+		"\xef\xb7\x90",
+		"\xf0\x9b\xb2\xa0",
+		"\xf0\x9d\x85\xb3",
+		"\xf0\x9f\xbf\xbf",
 		"\xff",
 		"\x80",
 		"\xc3",

@@ -160,7 +160,7 @@ static int read_entry(struct reader *reader, struct archive_entry *said)
 		.name_len = found->name_len,
 		.size = found->size,
 		.mtime = archive_entry_mtime(said),
-		.mode = archive_entry_perm(said),
+		.mode = found->mode,
 	};
 	r = reader->sink->on_entry(reader->sink, &entry, reader->refusal);
 	if (r < 0 || entry.kind != ENTRY_FILE)

@@ -10,6 +10,8 @@
 /* A header, by offset and length: all of it is text of a kind. */
 #define NAME_AT 0
 #define NAME_LEN 100
+#define MODE_AT 100
+#define MODE_LEN 8
 #define SIZE_AT 124
 #define SIZE_LEN 12
 #define CHECKSUM_AT 148
@@ -195,6 +197,18 @@ static int take_size(struct tape *tape, const char *header, struct refusal *refu
 	return 0;
 }
 
+/* The header's own: an access control list changes nothing about it. */
+static int take_mode(struct tape *tape, const char *header, struct refusal *refusal)
+{
+	uint64_t mode;
+
+	if (!parse_number(header + MODE_AT, MODE_LEN, &mode))
+		return refuse(refusal, ERROR_INTEGRITY, "its mode is no number");
+
+	tape->entry.mode = (unsigned)mode;
+	return 0;
+}
+
 static uint64_t padded(uint64_t size)
 {
 	return (size + TAPE_BLOCK - 1) / TAPE_BLOCK * TAPE_BLOCK;
@@ -211,6 +225,8 @@ static int take_entry(struct tape *tape, const char *header, struct refusal *ref
 	}
 
 	r = take_kind(tape, header[TYPE_AT], refusal);
+	if (r == 0)
+		r = take_mode(tape, header, refusal);
 	if (r == 0)
 		r = take_size(tape, header, refusal);
 	if (r < 0)

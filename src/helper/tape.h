@@ -46,6 +46,7 @@ struct tape_entry {
 	const char *name; /* into the tape; as it came, not judged */
 	size_t name_len;
 	uint64_t size;
+	unsigned mode; /* whatever bits it has */
 };
 
 struct tape {

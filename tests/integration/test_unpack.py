@@ -131,10 +131,11 @@ def test_no_bit_that_grants_anything_survives(place: Yard) -> None:
         file(b"suid", b"x", mode=0o6777), file(b"sticky", b"x", mode=0o1666), file(b"none", b"x", mode=0),
         folder(b"locked", mode=0), file(b"locked/inside", b"x"), folder(b"shared", mode=0o2777),
         folder(b".", mode=0), pax((b"SCHILY.xattr.security.capability", b"\x01\0\0\x02" + bytes(16))),
-        file(b"caps", b"x")))
+        file(b"caps", b"x"), pax((b"SCHILY.acl.access", b"user::rwx,group::rwx,other::rwx")),
+        file(b"listed", b"x")))
     modes = {path.name: stat.S_IMODE(path.lstat().st_mode) for path in place.tree.rglob("*")}
     assert modes == {"suid": 0o755, "sticky": 0o644, "none": 0o600, "locked": 0o700, "inside": 0o644,
-                     "shared": 0o755, "caps": 0o644, "plugin.yaml": 0o644}
+                     "shared": 0o755, "caps": 0o644, "listed": 0o644, "plugin.yaml": 0o644}
     assert os.listxattr(place.tree / "caps") == []
     assert stat.S_IMODE(place.tree.stat().st_mode) == 0o755
 

@@ -12,7 +12,7 @@ END = bytes(2 * BLOCK)
 YAML = b"name: demo\nversion: 1.2.3\n"
 
 
-def header(name: bytes, kind: bytes = b"0", size: int | bytes = 0, *, mode: int = 0o644,
+def header(name: bytes, kind: bytes = b"0", size: int | bytes = 0, *, mode: int | bytes = 0o644,
            mtime: int | bytes = 0, link: bytes = b"", prefix: bytes = b"", magic: bytes = USTAR,
            checksum: bytes | None = None) -> bytes:
     """One header block. A field given as bytes is written as it is."""
@@ -22,7 +22,7 @@ def header(name: bytes, kind: bytes = b"0", size: int | bytes = 0, *, mode: int 
         head[offset:offset + len(data)] = data
 
     put(0, name[:100])
-    put(100, b"%07o\0" % mode)
+    put(100, mode[:8] if isinstance(mode, bytes) else b"%07o\0" % mode)
     put(108, b"%07o\0" % 4242)
     put(116, b"%07o\0" % 4242)
     put(124, size if isinstance(size, bytes) else b"%011o\0" % size)

@@ -36,6 +36,19 @@ class Reply:
         return json.loads(self.body)
 
 
+def exchange(connection: http.client.HTTPConnection, method: str, path: str, body: Any,
+             headers: dict[str, str], token: str) -> Reply:
+    """One request, with which the connection ends."""
+    if token:
+        headers = {**headers, "Authorization": f"Bearer {token}"}
+    try:
+        connection.request(method, path, None if body is None else json.dumps(body), headers)
+        response = connection.getresponse()
+        return Reply(response.status, response.headers, response.read())
+    finally:
+        connection.close()
+
+
 @dataclasses.dataclass
 class Created:
     """A workspace as its operator knows it."""
@@ -110,15 +123,7 @@ class Standin:
         """One request on a connection of its own."""
         connection = http.client.HTTPConnection(self.host, port or self.control,
                                                 timeout=TIMEOUT_S)
-        sent = dict(headers or {})
-        if token:
-            sent["Authorization"] = f"Bearer {token}"
-        try:
-            connection.request(method, path, None if body is None else json.dumps(body), sent)
-            response = connection.getresponse()
-            return Reply(response.status, response.headers, response.read())
-        finally:
-            connection.close()
+        return exchange(connection, method, path, body, headers or {}, token)
 
     def dev(self, method: str, path: str, body: Any = None) -> Any:
         reply = self.call(method, f"/_dev/{path}", body)

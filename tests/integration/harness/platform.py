@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import http.client
-import json
 import shutil
 import ssl
 import sys
@@ -23,20 +22,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from devplatform.harness import Standin  # noqa: E402
+from devplatform.harness import Reply, Standin, exchange  # noqa: E402
 
 PATIENCE_S = 20.0
 CANARY_MIN = 8      # a shorter value may turn up in a log by chance
-
-
-@dataclasses.dataclass
-class Reply:
-    status: int
-    headers: http.client.HTTPMessage
-    body: bytes
-
-    def json(self) -> Any:
-        return json.loads(self.body)
 
 
 @dataclasses.dataclass
@@ -105,15 +94,7 @@ class Platform:
         else:
             connection = http.client.HTTPConnection(parts.netloc, timeout=PATIENCE_S)
         sent = {**self.headers, "Content-Type": "application/json", **(headers or {})}
-        if token:
-            sent["Authorization"] = f"Bearer {token}"
-        try:
-            connection.request(method, parts.path.rstrip("/") + path,
-                               None if body is None else json.dumps(body), sent)
-            response = connection.getresponse()
-            return Reply(response.status, response.headers, response.read())
-        finally:
-            connection.close()
+        return exchange(connection, method, parts.path.rstrip("/") + path, body, sent, token)
 
     def admin(self, method: str, path: str, body: Any = None) -> Any:
         """As the operator; anything but success fails the test."""

@@ -151,7 +151,7 @@ static int peers_discover(struct call *call, struct error *err)
 	return r ? r : discover(call, err);
 }
 
-static int peers_invalidate(struct call *call, struct error *err)
+static int invalidate(struct call *call, struct error *err)
 {
 	struct buffer *out;
 	struct peer *peer;
@@ -168,6 +168,22 @@ static int peers_invalidate(struct call *call, struct error *err)
 	writer_bool(out, "dropped", dropped);
 	writer_close(out, '}');
 	return 0;
+}
+
+static int invalidate_in_new_list(struct call *call, const struct error *failed, struct error *err)
+{
+	int r;
+
+	r = peerarg_awaited(call, failed, err);
+	return r < 0 ? r : invalidate(call, err);
+}
+
+static int peers_invalidate(struct call *call, struct error *err)
+{
+	int r;
+
+	r = peerarg_await(call, PEER_PEER, invalidate_in_new_list, err);
+	return r ? r : invalidate(call, err);
 }
 
 #define THE_PEER                                                                           \

@@ -49,15 +49,29 @@ int peerarg_find(const struct call *call, unsigned index, struct peer **ret, str
 	return 0;
 }
 
+/* Not found, or more than one: whether the list that is there is new enough to say so. */
+static bool may_be_denied(const struct call *call, const struct peerbook *book,
+			  const struct error *why)
+{
+	int64_t age_ms = loop_now_ms(call->hub->host.loop) - book->fetched_at_ms;
+
+	if (why->kind == ERROR_NOT_FOUND && age_ms >= PEERARG_DENIED_MS)
+		return false;
+
+	return peerbook_is_fresh(book);
+}
+
 int peerarg_await(struct call *call, unsigned index, call_resume_fn resume, struct error *err)
 {
 	const struct peerbook *book = workspace_peers(call->workspace);
 	struct peer *peer;
 	int r;
 
-	if (peerbook_is_fresh(book) ||
-	    (book->fetched && peerarg_find(call, index, &peer, err) != -ENOENT))
-		return 0;
+	if (book->fetched) {
+		r = peerarg_find(call, index, &peer, err);
+		if (r != -ENOENT || may_be_denied(call, book, err))
+			return 0;
+	}
 
 	r = peerarg_fetch(call, resume, err);
 	return r < 0 && book->fetched ? 0 : r;

@@ -11,6 +11,12 @@
 #include "rpc/call.h"
 
 #define PEERARG_MAX 256 /* bytes of an id or a name */
+/*
+ * A list older than that does not say that there is nobody of a name: who has
+ * just made a workspace wants to call it now. Not 0, for a wrong name that is
+ * called again and again is not worth a request each time.
+ */
+#define PEERARG_DENIED_MS 5000
 
 /* Asks for the list, if the workspace may ask now; then resume, with how that went. */
 int peerarg_fetch(struct call *call, call_resume_fn resume, struct error *err);

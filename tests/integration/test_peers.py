@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Whom a workspace may talk to, and where."""
 
+import time
+
 import pytest
 
 from harness import RpcError
+from harness.client import PATIENCE_S
 
 QUIET = {"heartbeat_interval": "10min", "state_poll_interval": "1h",
          "secrets_refresh_interval": "0"}
@@ -212,6 +215,22 @@ def test_a_peer_that_came_later_is_found_when_the_list_is_old(platform, start_da
     daemon.call("peers.list")
     late = platform.create("latecomer")
     assert daemon.call("peers.discover", peer="latecomer")["id"] == late.id
+
+
+@pytest.mark.parametrize("method", ["peers.discover", "peers.invalidate"])
+def test_a_peer_that_came_later_is_found_long_before_the_list_is_old(platform, daemon, scout,
+                                                                     method):
+    """Who has just made a workspace wants to call it now, and not in five minutes."""
+    daemon.call("peers.list")
+    platform.create("latecomer")
+    limit = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            daemon.call(method, peer="latecomer")
+            return
+        except RpcError as error:
+            assert error.kind == "not_found" and time.monotonic() < limit
+            time.sleep(0.1)     # it is told by nobody
 
 
 def test_a_peer_that_was_deleted_is_gone(platform, daemon, scout):

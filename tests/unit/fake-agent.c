@@ -103,6 +103,7 @@ void fake_set_peers(struct workspace *workspace, const char *peers)
 	buffer_reset(&book->json);
 	CHECK_INT(buffer_append_text(&book->json, peers), 0);
 	book->fetched = true;
+	book->fetched_at_ms = loop_now_ms(fake.agent.context.loop);
 	book->n_peers = 0;
 	book->peers = realloc(book->peers, 16 * sizeof(*book->peers));
 	CHECK(book->peers);

@@ -22,6 +22,9 @@
 
 #define SAID_MAX 16384
 
+/* As a service's MemoryDenyWriteExecute= has it, for all that the service starts. */
+#define NO_CODE_MEMORY " (here Node.js and Java do not run: see molecule-setup(8))"
+
 /*
  * Where the program is. Whoever starts the daemon may say so, as does who runs it
  * from a checkout; that is nobody who could not start another daemon.
@@ -47,12 +50,14 @@ static void judge_done(const struct setup *setup, const struct json_object *done
 {
 	int64_t status = -1, signal = 0, killed = 0, landlock = 0;
 	const char *last = json_get_string(done, "last");
+	bool code_memory = true;
 	char for_how_long[32];
 
 	(void)json_get_int64(done, "exit", &status);
 	(void)json_get_int64(done, "signal", &signal);
 	(void)json_get_int64(done, "killed", &killed);
 	(void)json_get_int64(done, "landlock", &landlock);
+	(void)json_get_bool(done, "code_memory", &code_memory);
 	result->killed = (unsigned)killed;
 	result->landlock = (int)landlock;
 	result->exit = (int)(signal ? 128 + signal : status);
@@ -66,6 +71,9 @@ static void judge_done(const struct setup *setup, const struct json_object *done
 		(void)snprintf(why, why_size, "setup.sh was ended by signal %d", (int)signal);
 	else if (status)
 		(void)snprintf(why, why_size, "setup.sh ended with status %d", (int)status);
+	/* Programs that need it die without a word about it. */
+	if (!result->ok && !result->timed_out && !code_memory)
+		(void)snprintf(why + strlen(why), why_size - strlen(why), "%s", NO_CODE_MEMORY);
 	/* It quoted that itself. */
 	if (!result->ok && last && last[0])
 		(void)snprintf(why + strlen(why), why_size - strlen(why), "; it said last: %s",

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -36,6 +37,12 @@
 #define LOG_MAX (INT64_C(1) << 30)
 #define VARIABLES 8
 
+/* What people who look for a reason should know; nobody says so to the script. */
+#define NO_CODE_MEMORY                                                                           \
+	"molecule-setup: there is no memory here that is both writable and executable, without " \
+	"which Node.js and Java do not run (MemoryDenyWriteExecute= of the service): "           \
+	"see molecule-setup(8)\n"
+
 struct setup {
 	const char *name, *configs; /* borrowed */
 	int64_t log_max;
@@ -43,6 +50,7 @@ struct setup {
 	pid_t daemon;
 	char tree_path[PATH_MAX], temporary_path[PATH_MAX];
 	struct setup_keeper keeper;
+	bool code_memory; /* both writable and executable is to be had */
 };
 
 /* --- what the script is given --- */
@@ -203,6 +211,29 @@ static int start_script(struct setup *setup, struct error *err)
 	return r;
 }
 
+/* A service may be kept from it, and all that it starts with it. */
+static bool has_code_memory(void)
+{
+	const size_t len = (size_t)sysconf(_SC_PAGESIZE);
+	void *memory = mmap(NULL, len, PROT_READ | PROT_WRITE | PROT_EXEC,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return false;
+
+	(void)munmap(memory, len);
+	return true;
+}
+
+/* Such programs die without a word that would tell why. */
+static void explain_failure(const struct setup *setup)
+{
+	bool failed = setup->keeper.status != 0 && !setup->keeper.interrupted;
+
+	if (failed && !setup->code_memory)
+		(void)fd_write_all(LOG_FD, NO_CODE_MEMORY, strlen(NO_CODE_MEMORY));
+}
+
 /* --- the whole --- */
 
 static int check_descriptors(struct error *err)
@@ -269,6 +300,7 @@ static int run(struct setup *setup, struct error *err)
 	setup->keeper.log = LOG_FD;
 	setup->keeper.boss = STDOUT_FILENO;
 	setup->keeper.log_max = (uint64_t)setup->log_max;
+	setup->code_memory = has_code_memory();
 	r = setup_keeper_init(&setup->keeper, err);
 	if (r == 0)
 		r = path_of(TREE_FD, setup->tree_path, err);
@@ -278,21 +310,26 @@ static int run(struct setup *setup, struct error *err)
 		r = start_script(setup, err);
 	if (r == 0 || setup->keeper.script)
 		setup_keeper_run(&setup->keeper);
+	if (r == 0)
+		explain_failure(setup);
 	remove_temporary(setup);
 	return r;
 }
 
-static void say_done(struct say *say, struct setup_keeper *keeper)
+static void say_done(struct say *say, const struct setup *setup)
 {
+	const struct setup_keeper *keeper = &setup->keeper;
 	char last[SETUP_TAIL_MAX * 4 + 1];
 
 	(void)error_quote(last, sizeof(last), keeper->tail, keeper->tail_len);
-	(void)buffer_printf(
-		&say->line,
-		"{\"done\":{\"exit\":%d,\"signal\":%d,\"interrupted\":%s,"
-		"\"killed\":%u,\"said\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"landlock\":%d,",
-		keeper->status, keeper->signal, keeper->interrupted ? "true" : "false",
-		keeper->n_killed, keeper->n_said, keeper->n_lost, setup_sandbox_landlock_version());
+	(void)buffer_printf(&say->line,
+			    "{\"done\":{\"exit\":%d,\"signal\":%d,\"interrupted\":%s,"
+			    "\"killed\":%u,\"said\":%" PRIu64 ",\"lost\":%" PRIu64
+			    ",\"landlock\":%d,\"code_memory\":%s,",
+			    keeper->status, keeper->signal, keeper->interrupted ? "true" : "false",
+			    keeper->n_killed, keeper->n_said, keeper->n_lost,
+			    setup_sandbox_landlock_version(),
+			    setup->code_memory ? "true" : "false");
 	say_text(say, "last", last);
 	(void)buffer_append_text(&say->line, "}}");
 	(void)say_line(say);
@@ -317,7 +354,7 @@ int main(int argc, char *argv[])
 	if (r < 0)
 		say_failed(&say, &refusal);
 	else
-		say_done(&say, &setup.keeper);
+		say_done(&say, &setup);
 	setup_keeper_fini(&setup.keeper);
 	say_fini(&say);
 	return r < 0;

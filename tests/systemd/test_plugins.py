@@ -60,6 +60,34 @@ def test_a_plugin_is_installed_set_up_and_kept_in(service, platform):
     assert "unconfined" not in service.journal.text()
 
 
+WRITES_CODE = "echo trying\nexec /usr/bin/python3 -c 'import mmap; mmap.mmap(-1, 4096, prot=7)' 2>/dev/null\n"
+
+
+def set_up(service, platform):
+    """With a setup.sh that needs memory as a JIT compiler does."""
+    service.add(platform.create("laptop"))
+    platform.publish("demo", {"setup.sh": WRITES_CODE})
+    service.start()
+    service.wait_state("laptop", "online")
+    return service.call("plugins.install", name="demo", run_setup=True)["setup"]
+
+
+def test_who_writes_code_at_run_time_fails_and_the_log_says_why(service, platform):
+    setup = set_up(service, platform)
+    assert not setup["ok"] and setup["exit"] == 1, setup
+    said, explained = Path(setup["log"]).read_text().splitlines()
+    assert said == "trying"
+    assert "Node.js" in explained and "MemoryDenyWriteExecute=" in explained
+    assert "here Node.js and Java do not run: see molecule-setup(8)" in setup["why"]
+
+
+def test_a_drop_in_lets_it_write_code(service, platform):
+    service.drop_in("MemoryDenyWriteExecute=no")
+    setup = set_up(service, platform)
+    assert setup["ok"], setup
+    assert Path(setup["log"]).read_text() == "trying\n"
+
+
 def test_a_plugin_can_be_verified_taken_back_and_removed(service, platform):
     service.add(platform.create("laptop"))
     service.start()

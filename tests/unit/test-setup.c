@@ -21,6 +21,10 @@
 
 #define PATIENCE_S 100
 
+#ifndef PR_SET_MDWE /* later than the oldest headers that we build with */
+#define PR_SET_MDWE 65
+#endif
+
 static struct loop loop;
 static struct reaper *reaper;
 static struct setup setup;
@@ -204,6 +208,30 @@ TEST(a_script_that_fails_says_why)
 	CHECK(!got.ok);
 	CHECK_INT(got.exit, 3);
 	CHECK_TEXT(why, "setup.sh ended with status 3; it said last: no network");
+}
+
+/* As under MemoryDenyWriteExecute=, where Node.js dies of a trap and says nothing useful. */
+TEST(where_some_programs_cannot_run_a_failure_says_so)
+{
+	const int refuse_exec_gain = 1;
+
+	if (prctl(PR_SET_MDWE, refuse_exec_gain, 0, 0, 0) < 0)
+		test_skip("this kernel does not refuse such memory");
+	CHECK_TEXT(run("kill -TRAP $$\n"),
+		   "molecule-setup: there is no memory here that is both writable and executable, "
+		   "without which Node.js and Java do not run (MemoryDenyWriteExecute= of the "
+		   "service): see molecule-setup(8)\n");
+	CHECK_TEXT(why, "setup.sh was ended by signal 5 (here Node.js and Java do not run: see "
+			"molecule-setup(8))");
+}
+
+TEST(where_some_programs_cannot_run_others_can)
+{
+	if (prctl(PR_SET_MDWE, 1, 0, 0, 0) < 0)
+		test_skip("this kernel does not refuse such memory");
+	CHECK_TEXT(run("echo fine\n"), "fine\n");
+	CHECK(got.ok);
+	CHECK_TEXT(why, "");
 }
 
 TEST(what_it_said_last_is_shown_safely)

@@ -208,7 +208,13 @@ static void courier_on_deadline(struct timer *timer)
 /* The workspace is going, and all its traffic ends. */
 static void courier_on_farewell(struct waiter *waiter, const struct error *err)
 {
-	courier_break_off(container_of(waiter, struct courier, farewell), err->kind, err->text);
+	struct courier *courier = container_of(waiter, struct courier, farewell);
+	const struct membership *member = courier->spec.member;
+	char why[WORKSPACE_NAME_MAX + 32];
+
+	(void)snprintf(why, sizeof(why), "%s is %s", member->settings->name,
+		       lifecycle_state_name(*member->state));
+	courier_break_off(courier, err->kind, why);
 }
 
 /* Whether something may leave now: the platform may have paused us meanwhile. */

@@ -390,6 +390,20 @@ def test_a_paused_workspace_calls_nobody(platform, daemon, scout, bob):
     assert len(bob.requests) == 1
 
 
+def test_a_workspace_that_leaves_says_so_to_who_waits(daemon, scout, bob):
+    gate = Gate()
+    bob.does(held(gate, echo))
+    number = daemon.client.send("a2a.send", to="bob", text="ping")
+    bob.peer.wait(1)
+    with daemon.connect() as other:
+        other.call("workspace.leave")
+    with pytest.raises(RpcError, match="it was sent, and scout is leaving; the peer may") as caught:
+        daemon.client.answer(number)
+    gate.open()
+    assert caught.value.kind == "unknown_outcome"
+    assert message_ids(bob) == {caught.value.data["message_id"]}
+
+
 def test_a_deleted_workspace_calls_nobody(platform, daemon, scout, bob):
     platform.delete(scout)
     daemon.retry("scout")

@@ -176,13 +176,31 @@ int agent_keep_plugins(struct agent *agent, struct reaper *reaper, struct error 
 struct plan {
 	struct workspace *fresh; /* owned until it is taken over */
 	struct workspace *old;
+	struct workspace_settings *wanted; /* owned; of an old one that changes where it stands */
 };
 
 static void plans_free(struct plan *plans, size_t n)
 {
-	for (size_t i = 0; plans && i < n; i++)
+	for (size_t i = 0; plans && i < n; i++) {
 		workspace_free(plans[i].fresh);
+		workspace_settings_fini(plans[i].wanted);
+		free(plans[i].wanted);
+	}
 	free(plans);
+}
+
+static int plan_adjust(struct plan *plan, const struct workspace_settings *wanted,
+		       struct error *err)
+{
+	if (workspace_settings_equal(&plan->old->settings, wanted))
+		return 0;
+
+	plan->wanted = calloc(1, sizeof(*plan->wanted));
+	if (plan->wanted && workspace_settings_copy(plan->wanted, wanted) == 0)
+		return 0;
+
+	return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory for the settings of %s",
+			 wanted->name);
 }
 
 /* Everything that can fail happens here. */
@@ -196,9 +214,9 @@ static int agent_prepare(struct agent *agent, const struct agent_settings *setti
 
 		plans[i].old = roster_find_name(&agent->roster, wanted->name);
 		if (plans[i].old && workspace_can_adjust(plans[i].old, wanted))
-			continue;
-
-		r = agent_add(agent, wanted, &plans[i].fresh, err);
+			r = plan_adjust(&plans[i], wanted, err);
+		else
+			r = agent_add(agent, wanted, &plans[i].fresh, err);
 		if (r < 0)
 			return r;
 	}
@@ -250,9 +268,9 @@ static void agent_commit(struct agent *agent, struct plan *plan,
 	struct workspace *fresh = TAKE(plan->fresh);
 
 	if (!fresh) {
-		if (!workspace_settings_equal(&plan->old->settings, wanted)) {
+		if (plan->wanted) {
 			note_changed(changed, wanted->name);
-			workspace_adjust(plan->old, wanted);
+			workspace_adjust(plan->old, plan->wanted);
 		}
 		workspace_retry(plan->old);
 		return;

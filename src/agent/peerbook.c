@@ -498,3 +498,20 @@ bool peerbook_invalidate(struct peerbook *book, struct peer *peer)
 	contact_free(TAKE(peer->contact));
 	return known;
 }
+
+void peerbook_judge_anew(struct peerbook *book)
+{
+	char *const *networks = book->member->settings->peer_networks;
+
+	for (size_t i = 0; i < book->n_peers; i++) {
+		struct peer *peer = &book->peers[i];
+
+		peer->url_usable = peer->url && peer_url_is_usable(peer->url, networks);
+		/* One that was not usable is not kept, and what is may be no more. */
+		if (peer->direct_until_ms)
+			drop_url(peer);
+		/* That it could not be called may have been our own rules. */
+		if (peer->contact)
+			peer->contact->avoid_until_ms = 0;
+	}
+}

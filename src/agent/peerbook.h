@@ -107,5 +107,8 @@ struct contact *peerbook_contact(struct peerbook *book, struct peer *peer, struc
 /* A direct call to it failed: for url_cache_ttl it is not called directly. */
 void peerbook_avoid(struct peerbook *book, struct peer *peer);
 
+/* Other addresses may be called now than before. */
+void peerbook_judge_anew(struct peerbook *book);
+
 /* Drops what is known of where it is and of calls to it; whether there was something. */
 bool peerbook_invalidate(struct peerbook *book, struct peer *peer);

@@ -342,6 +342,7 @@ bool workspace_can_adjust(const struct workspace *workspace,
 	as_if.url_cache_ttl_ms = now->url_cache_ttl_ms;
 	as_if.on_pause = now->on_pause;
 	as_if.on_delete = now->on_delete;
+	as_if.peer_networks = now->peer_networks;
 	return workspace_settings_equal(&as_if, now);
 }
 
@@ -356,7 +357,34 @@ static void workspace_restart_timers(struct workspace *workspace)
 	}
 }
 
-void workspace_adjust(struct workspace *workspace, const struct workspace_settings *settings)
+static bool is_same_list(char *const *a, char *const *b)
+{
+	size_t i = 0;
+
+	if (!a || !b)
+		return (!a || !*a) && (!b || !*b);
+
+	while (a[i] && b[i] && strcmp(a[i], b[i]) == 0)
+		i++;
+	return !a[i] && !b[i];
+}
+
+/* Calls that are out stay out; each that is begun from now on goes by the new ones. */
+static void workspace_swap_networks(struct workspace *workspace,
+				    struct workspace_settings *settings)
+{
+	char **before = workspace->settings.peer_networks;
+
+	if (is_same_list(before, settings->peer_networks))
+		return;
+
+	workspace->settings.peer_networks = settings->peer_networks;
+	settings->peer_networks = before;
+	if (workspace->peerbook)
+		peerbook_judge_anew(workspace->peerbook);
+}
+
+void workspace_adjust(struct workspace *workspace, struct workspace_settings *settings)
 {
 	struct workspace_settings *now = &workspace->settings;
 	bool timing = now->heartbeat_interval_ms != settings->heartbeat_interval_ms ||
@@ -370,6 +398,7 @@ void workspace_adjust(struct workspace *workspace, const struct workspace_settin
 	now->url_cache_ttl_ms = settings->url_cache_ttl_ms;
 	now->on_pause = settings->on_pause;
 	now->on_delete = settings->on_delete;
+	workspace_swap_networks(workspace, settings);
 	if (timing)
 		workspace_restart_timers(workspace);
 }

@@ -100,8 +100,11 @@ void workspace_start(struct workspace *workspace, int64_t after_ms);
 /* Stops all traffic for good; the state becomes leaving. */
 void workspace_stop(struct workspace *workspace);
 
-/* Takes over what can change without joining anew (intervals, reactions). */
-void workspace_adjust(struct workspace *workspace, const struct workspace_settings *settings);
+/*
+ * Takes over what can change without joining anew (intervals, reactions, whom to
+ * call). What is owned changes places: the caller ends the settings as ever.
+ */
+void workspace_adjust(struct workspace *workspace, struct workspace_settings *settings);
 /* Whether that suffices to get from what it has to these settings. */
 bool workspace_can_adjust(const struct workspace *workspace,
 			  const struct workspace_settings *settings);

@@ -4,8 +4,8 @@
 import pytest
 
 from callfixtures import NEAR, QUIET, bob, make_bob, message_ids, refused, routes, scout, send
-from harness import Peer, RpcError
-from harness.peer import body, echo, hang_up, message, redirect
+from harness import Gate, Peer, RpcError
+from harness.peer import body, echo, hang_up, held, message, redirect
 
 __all__ = ["bob", "make_bob", "scout"]
 
@@ -107,6 +107,29 @@ def test_some_addresses_nobody_can_allow(platform, daemon, url):
 
 
 @pytest.mark.dev_platform
+def test_whom_to_call_changes_without_an_interruption(daemon, scout, bob):
+    """A reload that changes nothing but that: the call that is out comes home, and nobody joins."""
+    def allow(networks):
+        daemon.configure(defaults={"peer_networks": networks})
+        assert "scout" in daemon.call("daemon.reload")["changed"]
+
+    assert send(daemon, bob)["route"] == "direct"
+    since = daemon.status("scout")["since"]
+    gate = Gate()
+    bob.does(held(gate, echo), echo)
+    number = daemon.client.send("a2a.send", to="bob", text="ping")
+    bob.peer.wait(2)
+    with daemon.connect() as other:
+        allow("")
+        assert other.call("a2a.send", to="bob", text="ping")["route"] == "proxy"
+        assert refused(daemon, bob, route="direct").kind == "unavailable"
+        allow(NEAR)
+        assert other.call("a2a.send", to="bob", text="ping")["route"] == "direct"
+    gate.open()
+    assert daemon.client.answer(number)["route"] == "direct"
+    assert daemon.status("scout")["since"] == since
+
+
 def test_an_address_in_disguise_is_judged_as_what_it_is(platform, daemon, scout, bob):
     """Loopback is allowed here: then it is in every notation."""
     platform.dev.change(bob.workspace, url=f"http://[::ffff:127.0.0.1]:{bob.peer.port}/a2a")

@@ -290,6 +290,27 @@ def test_without_a_sandbox_nothing_is_unpacked(place: Yard, faults: list[str], s
 
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+def test_names_are_opened_at_once_or_part_by_part(place: Yard) -> None:
+    """What the service is kept from is what these tests keep it from: its way is gone, here too."""
+    trace = place.outside / "trace"
+    around = ["strace", "-f", "-qq", "-o", str(trace), "--trace=openat,openat2"]
+    archive = plugin(file(b"deep/er/file", b"x"))
+    assert place.run("unpack", "--name", "demo", archive=archive, around=around).done["files"] == 2
+    lines = trace.read_text().splitlines()
+    calls = [line for line in lines if line.split()[0] == lines[0].split()[0]]      # of what writes
+    whole = [call for call in calls if " openat2(" in call]
+    # Names themselves are not seen: it is closed to others, be it by their own strace.
+    parts = [call for call in calls if re.search(r" openat\(\d+, ", call)]
+    assert len(whole) > 3, lines
+    if place.who.openat2:
+        assert not parts and not any("ENOSYS" in call for call in whole)
+    else:
+        assert all(call.endswith("= -1 ENOSYS (Function not implemented)") for call in whole)
+        assert len(parts) > 3 and all("O_NOFOLLOW" in call for call in parts)
+        assert sum("O_PATH" in call for call in parts) >= 2
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
 @pytest.mark.parametrize("error", ["ENOSYS", "EOPNOTSUPP", "EPERM"])
 def test_a_kernel_without_landlock_will_do(place: Yard, error: str) -> None:
     around = injecting(f"landlock_create_ruleset:error={error}")

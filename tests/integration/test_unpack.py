@@ -20,7 +20,7 @@ import pytest
 
 from devplatform.archive import pack
 from harness.tar import END, GNU, YAML, file, folder, gnu_long, header, pax, plugin, symlink
-from harness.unpacker import ROOT, WHO, Yard, wait_for, yard
+from harness.unpacker import ROOT, WHO, Yard, is_sanitized, wait_for, yard
 
 DESCRIPTION = "Refuses dangerous shell commands before they run, and says why."
 REAL_YAML = f"""# What the guard is.
@@ -280,6 +280,15 @@ def test_memory_is_the_same_at_any_size() -> None:
         small = peak_kib(place, plugin(file(b"a", b"x"), file(b"last", noise)))
         large = peak_kib(place, plugin(*(file(b"%d" % n, noise) for n in range(60)), file(b"last", noise)))
     assert large < small + 1024
+
+
+@pytest.mark.smoke
+@pytest.mark.skipif(is_sanitized(), reason="a sanitizer takes more")
+def test_no_process_takes_more_than_8_mib_for_2000_files() -> None:
+    words = b"".join(b"word%d " % n for n in range(1000))
+    files = [file(b"folder-%d/file-%d" % (n % 50, n), os.urandom(2000) + words) for n in range(2000)]
+    with yard() as place:
+        assert peak_kib(place, plugin(*files, file(b"last", os.urandom(1 << 20)))) <= 8192
 
 
 # ---- whole or not at all ----

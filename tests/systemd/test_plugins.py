@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 from service import STATE, run
@@ -86,6 +87,22 @@ def test_a_drop_in_lets_it_write_code(service, platform):
     setup = set_up(service, platform)
     assert setup["ok"], setup
     assert Path(setup["log"]).read_text() == "trying\n"
+
+
+def peak_kib(pid):
+    return int(re.search(r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.M)[1])
+
+
+def test_the_daemon_takes_no_memory_for_a_large_one(service, platform):
+    service.add(platform.create("laptop"))
+    words = b"".join(b"word%d " % n for n in range(1000))
+    platform.publish("large", {f"folder-{n % 50}/file-{n}": os.urandom(2000) + words for n in range(2000)})
+    service.start()
+    service.wait_state("laptop", "online")
+    Path(f"/proc/{service.pid}/clear_refs").write_text("5")       # the peak begins anew
+    before = peak_kib(service.pid)
+    assert service.call("plugins.install", name="large")["files"] >= 2000
+    assert peak_kib(service.pid) <= before + 1024
 
 
 def test_a_plugin_can_be_verified_taken_back_and_removed(service, platform):

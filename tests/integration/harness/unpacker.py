@@ -54,6 +54,14 @@ class Who:
 
 
 ROOT = os.geteuid() == 0
+
+
+def is_sanitized() -> bool:
+    """Such a build takes terabytes of addresses, and more memory than is shipped."""
+    options = json.loads((build_dir() / "meson-info" / "intro-buildoptions.json").read_text())
+    return any(row["name"] == "b_sanitize" and row["value"] != "none" for row in options)
+
+
 WHO = {**({"root": Who(0)} if ROOT else {}), "user": Who(NOBODY if ROOT else None),
        "service": Who(NOBODY if ROOT else None, openat2=False)}
 

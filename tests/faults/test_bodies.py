@@ -17,7 +17,7 @@ import pytest
 
 import bodies
 from devplatform.harness import DevError
-from harness import RpcError
+from harness import QUIET, RpcError
 from wire import rss_kib
 
 pytestmark = pytest.mark.dev_platform
@@ -41,8 +41,7 @@ def scout(home, daemon):
     for key, value in SECRETS.items():
         home.set_secret(scout, key, value)
     daemon.configure(daemon={"log_level": "notice"})
-    daemon.add(scout, heartbeat_interval="10min", state_poll_interval="1h",
-               secrets_refresh_interval="0")
+    daemon.add(scout, **QUIET)
     daemon.start()
     daemon.wait_state("scout", "online")
     daemon.call("secrets.refresh", workspace="scout")

@@ -18,15 +18,13 @@ from typing import Any
 
 import pytest
 
-from harness import Closed, Daemon, Platform, RpcError, Workspace
+from harness import QUIET, Closed, Daemon, Platform, RpcError, Workspace
 from harness.peer import Peer, echo
 from strace import Point, Strace
 from wire import wait_until
 
 pytestmark = [pytest.mark.dev_platform, pytest.mark.plain, pytest.mark.usefixtures("strace")]
 
-QUIET = {"heartbeat_interval": "10min", "state_poll_interval": "1h",
-         "secrets_refresh_interval": "0"}
 WAIT_MS = 30_000
 FILES = ("", "agentd.db", "agentd.db-wal", "agentd.db-journal")
 

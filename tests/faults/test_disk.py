@@ -17,14 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import RpcError, build_dir, tar
+from harness import QUIET, RpcError, build_dir, tar
 from harness.unpacker import Who, Yard, wait_for
 from wire import Wire, rss_kib, wait_until
 
 URL = "http://localhost:9/a2a"
 FLUSHER_BYTES = 8 << 20     # after so many the helper begins to bring them to the disk
-QUIET = {"heartbeat_interval": "10min", "state_poll_interval": "1h",
-         "secrets_refresh_interval": "0"}
 
 
 # ---- a token that is no file of ours ----

@@ -11,12 +11,9 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
-from harness import RpcError
+from harness import QUIET, RpcError
 from strace import Strace
 from wire import Wire, descriptors, info, rss_kib, wait_until
-
-QUIET = {"heartbeat_interval": "10min", "state_poll_interval": "1h",
-         "secrets_refresh_interval": "0"}
 
 
 # ---- clients ----

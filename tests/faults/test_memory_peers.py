@@ -12,7 +12,7 @@ import collections
 
 import pytest
 
-from harness import Closed, Peer, RpcError
+from harness import QUIET, Closed, Peer, RpcError
 from harness.peer import body, echo, events, only_1_0, task, task_of
 from nthmalloc import Scarcity
 
@@ -85,8 +85,7 @@ def try_at(daemon, scarcity, friend, way, number, forever):
     pytest.param(name, marks=pytest.mark.fast if name in FAST else ()) for name in WAYS])
 def test_in_a_call_to_a_peer(platform, daemon, friend, way, forever):
     daemon.configure(daemon={"log_level": "warning"})
-    daemon.add(platform.create("scout"), heartbeat_interval="10min", state_poll_interval="1h",
-               secrets_refresh_interval="0", peer_networks="127.0.0.0/8 ::1")
+    daemon.add(platform.create("scout"), **QUIET, peer_networks="127.0.0.0/8 ::1")
     scarcity = Scarcity(daemon)
     daemon.start(env=scarcity.env)
     daemon.wait_state("scout", "online")

@@ -28,13 +28,11 @@ from typing import Any
 
 import pytest
 
-from harness import Closed, Daemon, Failure, Platform, RpcError
+from harness import QUIET, Closed, Daemon, Failure, Platform, RpcError
 from strace import Call, Point, Strace
 
 pytestmark = [pytest.mark.dev_platform, pytest.mark.plain, pytest.mark.usefixtures("strace")]
 
-QUIET = {"heartbeat_interval": "10min", "state_poll_interval": "1h",
-         "secrets_refresh_interval": "0"}
 FILES = {"1": {"plugin.yaml": b"name: %b\nversion: 1\n", "a": b"one", "d/b.sh": b"#!/bin/sh\n"},
          "2": {"plugin.yaml": b"name: %b\nversion: 2\n", "a": b"two", "e/c": b"more"}}
 LINE = re.compile(r"^(\w+)\((.*)$")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import Daemon, Platform
-from plugintools import QUIET
+from harness import QUIET, Daemon, Platform
+
 from strace import Strace
 
 pytestmark = [pytest.mark.fast, pytest.mark.dev_platform, pytest.mark.plain, pytest.mark.usefixtures("strace")]

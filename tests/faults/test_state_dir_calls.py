@@ -20,14 +20,12 @@ from typing import Any
 
 import pytest
 
-from harness import Closed, Daemon, Platform, RpcError, Workspace
+from harness import QUIET, Closed, Daemon, Platform, RpcError, Workspace
 from strace import Point, Strace
 
 pytestmark = [pytest.mark.dev_platform, pytest.mark.plain, pytest.mark.usefixtures("strace")]
 
 URL = "http://localhost:9/a2a"
-QUIET = {"heartbeat_interval": "10min", "state_poll_interval": "1h",
-         "secrets_refresh_interval": "0"}
 
 
 @dataclasses.dataclass

@@ -17,11 +17,9 @@ from typing import Any
 
 import pytest
 
-from harness import Daemon, Peer, Platform, RpcError, Workspace
+from harness import QUIET, Daemon, Peer, Platform, RpcError, Workspace
 from harness.peer import Request
 
-QUIET = {"heartbeat_interval": "10min", "state_poll_interval": "1h",
-         "secrets_refresh_interval": "0"}
 NEAR = "127.0.0.0/8 ::1"    # loopback, as peer_networks has it
 
 
@@ -49,7 +47,7 @@ class Bob:
 
     def register(self, url: str = "") -> None:
         """At its own address, or at another one."""
-        register(self.workspace, url or here(self.peer.port))
+        self.workspace.platform.register(self.workspace, url or here(self.peer.port))
 
     def beat(self, **members: Any) -> None:
         """As the peer itself tells the platform how it is."""
@@ -62,14 +60,6 @@ class Bob:
 def here(port: int) -> str:
     """The platform takes this name, where it takes no address of loopback."""
     return f"http://localhost:{port}/a2a"
-
-
-def register(workspace: Workspace, url: str) -> None:
-    reply = workspace.platform.call(
-        "POST", "/registry/register",
-        {"id": workspace.id, "url": url, "agent_card": {"name": workspace.name}},
-        token=workspace.token)
-    assert reply.status == 200, reply.body
 
 
 @pytest.fixture

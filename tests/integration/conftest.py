@@ -7,6 +7,8 @@
     daemon          a daemon that is not started yet; afterwards its log, files and exit
                     status are looked at
     start_daemon    makes further ones
+    scout           a workspace of the daemon, online, and QUIET
+    peer            an agent that can be called, which no platform knows yet
 
 A test that needs a stand-in is marked dev_platform, and skipped with a given URL.
 The few that show at once whether anything works at all are marked smoke.
@@ -21,7 +23,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import Daemon, Platform
+from harness import QUIET, Daemon, Peer, Platform, Workspace
 
 URL = "MOLECULE_TEST_PLATFORM_URL"
 ADMIN_TOKEN = "MOLECULE_TEST_ADMIN_TOKEN"
@@ -105,6 +107,21 @@ def _end(item: pytest.Item, daemon: Daemon) -> None:
 @pytest.fixture
 def daemon(start_daemon: Callable[[], Daemon]) -> Daemon:
     return start_daemon()
+
+
+@pytest.fixture
+def scout(platform: Platform, daemon: Daemon) -> Workspace:
+    scout = platform.create("scout")
+    daemon.add(scout, **QUIET)
+    daemon.start()
+    daemon.wait_state("scout", "online")
+    return scout
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    with Peer() as peer:
+        yield peer
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -13,9 +13,6 @@ import pytest
 from harness import RpcError
 from harness.unpacker import wait_for
 
-QUIET = {"heartbeat_interval": "10min", "state_poll_interval": "1h",
-         "secrets_refresh_interval": "0"}
-
 
 def install(daemon, name="demo", **params):
     return daemon.call("plugins.install", name=name, **params)

@@ -6,9 +6,9 @@ import uuid
 
 import pytest
 
-from callfixtures import NEAR, QUIET, bob, here, is_direct, make_bob, message_ids, refused, \
-    register, routes, scout, send
-from harness import Client, Gate, Peer, RpcError
+from callfixtures import NEAR, bob, here, is_direct, make_bob, message_ids, refused, \
+    routes, scout, send
+from harness import QUIET, Client, Gate, Peer, RpcError
 from harness.peer import Deaf, body, echo, error, hang_up, held, message, self_signed
 
 __all__ = ["bob", "make_bob", "scout"]
@@ -161,7 +161,7 @@ def test_a_dead_peer_is_called_by_way_of_the_platform(daemon, scout, bob):
     """What the daemon remembers is old: the peer has moved, as the platform knows."""
     with Peer() as grave:
         dead = grave.port
-    register(bob.workspace, here(dead))
+    bob.register(here(dead))
     daemon.call("peers.list", refresh=True)
     bob.register()
     answer = send(daemon)
@@ -197,7 +197,7 @@ def test_a_peer_that_is_broken_on_both_ways(daemon, scout, bob):
 def test_a_peer_that_nobody_lets_in(daemon, scout, bob):
     """Its host is there, and its queue full: that shows after a while, and nothing was sent."""
     with Deaf() as deaf:
-        register(bob.workspace, deaf.url.replace("127.0.0.1", "localhost"))
+        bob.register(deaf.url.replace("127.0.0.1", "localhost"))
         daemon.call("peers.list", refresh=True)
         bob.register()
         answer = send(daemon)
@@ -207,7 +207,7 @@ def test_a_peer_that_nobody_lets_in(daemon, scout, bob):
 
 def test_a_certificate_that_nobody_trusts(daemon, scout, bob, tmp_path):
     with Peer(tls=self_signed(tmp_path)) as impostor:
-        register(bob.workspace, f"https://localhost:{impostor.port}/a2a")
+        bob.register(f"https://localhost:{impostor.port}/a2a")
         daemon.call("peers.list", refresh=True)
         complaint = refused(daemon, route="direct")
         assert complaint.kind == "unavailable" and "trust" in complaint.text
@@ -283,7 +283,7 @@ def test_a_platform_that_does_not_answer_in_time(daemon, scout, bob):
 
 def test_time_that_runs_out_before_anything_was_sent(daemon, scout, bob):
     with Deaf() as deaf:
-        register(bob.workspace, deaf.url.replace("127.0.0.1", "localhost"))
+        bob.register(deaf.url.replace("127.0.0.1", "localhost"))
         daemon.call("peers.list", refresh=True)
         complaint = refused(daemon, route="direct", timeout_ms=500)
     assert complaint.kind == "timeout" and complaint.data["retryable"]
@@ -295,7 +295,7 @@ def test_both_ways_together_end_in_time(daemon, scout, bob):
     gate = Gate()
     bob.does(held(gate, echo))
     with Deaf() as deaf:
-        register(bob.workspace, deaf.url.replace("127.0.0.1", "localhost"))
+        bob.register(deaf.url.replace("127.0.0.1", "localhost"))
         daemon.call("peers.list", refresh=True)
         bob.register()
         began = time.monotonic()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from callfixtures import bob, make_bob, refused, register, routes, scout, send
+from callfixtures import bob, make_bob, refused, routes, scout, send
 from harness.peer import body, break_off, echo, error, events, huge, message, only_1_0, says, \
     task, task_of
 
@@ -256,7 +256,7 @@ def stranger():
 
 @BOTH
 def test_the_sdk_for_0_3(daemon, scout, bob, stranger, route):
-    register(bob.workspace, stranger("0.3"))
+    bob.register(stranger("0.3"))
     daemon.call("peers.list", refresh=True)
     answer = send(daemon, route=route)
     assert (answer["outcome"], answer["route"], answer["text"]) == ("answered", route, "0.3: ping")
@@ -270,7 +270,7 @@ def test_the_sdk_for_0_3(daemon, scout, bob, stranger, route):
 
 def test_the_sdk_for_1_0(daemon, scout, bob, stranger):
     """It does not understand 0.3, which the platform's own agents speak."""
-    register(bob.workspace, stranger("1.0"))
+    bob.register(stranger("1.0"))
     daemon.call("peers.list", refresh=True)
     answer = send(daemon)
     assert (answer["outcome"], answer["route"], answer["text"]) == (
@@ -288,7 +288,7 @@ def test_the_sdk_for_1_0(daemon, scout, bob, stranger):
 @pytest.mark.dev_platform
 def test_the_stand_ins_own_agents(platform, daemon, scout, bob):
     agent = platform.dev.call("POST", "agents", {"name": "echo"})
-    register(bob.workspace, agent["url"].replace("127.0.0.1", "localhost"))
+    bob.register(agent["url"].replace("127.0.0.1", "localhost"))
     daemon.call("peers.list", refresh=True)
     for route in ("direct", "proxy"):
         assert send(daemon, route=route)["text"] == "echo: ping"

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from callfixtures import NEAR, QUIET, bob, make_bob, refused, routes, scout, send
-from harness import RpcError
+from callfixtures import NEAR, bob, make_bob, refused, routes, scout, send
+from harness import QUIET, RpcError
 from harness.peer import body, echo, error, hang_up
 
 __all__ = ["bob", "make_bob", "scout"]

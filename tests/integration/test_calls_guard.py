@@ -3,8 +3,8 @@
 
 import pytest
 
-from callfixtures import NEAR, QUIET, bob, make_bob, message_ids, refused, routes, scout, send
-from harness import Gate, Peer, RpcError
+from callfixtures import NEAR, bob, make_bob, message_ids, refused, routes, scout, send
+from harness import QUIET, Gate, Peer, RpcError
 from harness.peer import body, echo, hang_up, held, message, redirect
 
 __all__ = ["bob", "make_bob", "scout"]

@@ -6,27 +6,17 @@ import signal
 
 import pytest
 
-from harness import Peer, RpcError
+from harness import RpcError
 from harness.peer import Gate, body, held, message
 
 LOOPBACK = "127.0.0.0/8"
 
 
 @pytest.fixture
-def peer():
-    with Peer() as peer:
-        yield peer
-
-
-@pytest.fixture
 def other(platform, peer):
     """The workspace that stands at the peer's URL."""
     other = platform.create("other")
-    reply = platform.call("POST", "/registry/register",
-                          {"id": other.id, "url": f"http://localhost:{peer.port}/a2a",
-                           "agent_card": {"name": "other"}},
-                          token=other.token)
-    assert reply.status == 200, reply.body
+    platform.register(other, f"http://localhost:{peer.port}/a2a")
     return other
 
 

@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from callfixtures import here, register
+from callfixtures import here
 from harness import Peer, build_dir
 from harness.peer import message
 
@@ -138,7 +138,7 @@ def researcher(platform):
     with Peer() as peer:
         workspace = platform.create("researcher")
         peer.does(message("Nothing is new."))
-        register(workspace, here(peer.port))
+        platform.register(workspace, here(peer.port))
         yield workspace
 
 

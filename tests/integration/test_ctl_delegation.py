@@ -154,9 +154,7 @@ def test_there_and_back(platform, daemon):
     ctl = Ctl(str(daemon.socket), daemon.home)
     with Peer() as peer:
         peer.does(message("as you wish"))
-        platform.call("POST", "/registry/register",
-                      {"id": other.id, "url": f"http://localhost:{peer.port}/in",
-                       "agent_card": {}}, token=other.token)
+        platform.register(other, f"http://localhost:{peer.port}/in")
         assert ctl("delegate", "--wait", "other", "-", stdin="do it") == "as you wish\n"
         assert [request.text for request in peer.requests] == ["do it"]
     table = ctl("delegations")

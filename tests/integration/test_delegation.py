@@ -7,38 +7,18 @@ import uuid
 
 import pytest
 
-from harness import Gate, Peer, RpcError
+from harness import QUIET, Gate, RpcError
 from harness.peer import hang_up, held, message
 
-QUIET = {"heartbeat_interval": "10min", "state_poll_interval": "1h",
-         "secrets_refresh_interval": "0"}
 MEMBERS = {"delegation_id", "to", "status", "created_at", "updated_at", "preview", "error",
            "platform_delegation_id"}
-
-
-@pytest.fixture
-def scout(platform, daemon):
-    scout = platform.create("scout")
-    daemon.add(scout, **QUIET)
-    daemon.start()
-    daemon.wait_state("scout", "online")
-    return scout
-
-
-@pytest.fixture
-def peer():
-    with Peer() as peer:
-        yield peer
 
 
 @pytest.fixture
 def other(platform, peer):
     """One whom the stand-in can call; what it is told, peer hears."""
     other = platform.create("other")
-    reply = platform.call("POST", "/registry/register",
-                          {"id": other.id, "url": f"http://localhost:{peer.port}/in",
-                           "agent_card": {"name": "other"}}, token=other.token)
-    assert reply.status == 200, reply.body
+    platform.register(other, f"http://localhost:{peer.port}/in")
     return other
 
 

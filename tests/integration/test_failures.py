@@ -10,7 +10,7 @@ import json
 
 import pytest
 
-from harness import RpcError
+from harness import QUIET, RpcError
 
 EMPTY = {"status": 404, "raw": "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"}
 
@@ -19,8 +19,7 @@ EMPTY = {"status": 404, "raw": "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\
 def scout(platform, daemon):
     scout = platform.create()
     platform.set_secret(scout, "KEY", "canary-in-the-table")
-    daemon.add(scout, heartbeat_interval="10min", state_poll_interval="1h",
-               secrets_refresh_interval="0")
+    daemon.add(scout, **QUIET)
     daemon.start()
     daemon.wait_state("scout", "online")
     daemon.call("secrets.refresh", workspace="scout")

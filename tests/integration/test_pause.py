@@ -3,11 +3,9 @@
 
 import pytest
 
-from harness import RpcError
+from harness import QUIET, RpcError
 
 URL = "http://localhost:9/a2a"
-QUIET = {"heartbeat_interval": "10min", "state_poll_interval": "1h",
-         "secrets_refresh_interval": "0"}
 
 
 def online(platform, daemon, **settings):

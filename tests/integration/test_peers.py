@@ -5,29 +5,8 @@ import time
 
 import pytest
 
-from harness import RpcError
+from harness import QUIET, RpcError
 from harness.client import PATIENCE_S
-
-QUIET = {"heartbeat_interval": "10min", "state_poll_interval": "1h",
-         "secrets_refresh_interval": "0"}
-
-
-@pytest.fixture
-def scout(platform, daemon):
-    scout = platform.create("scout")
-    daemon.add(scout, **QUIET)
-    daemon.start()
-    daemon.wait_state("scout", "online")
-    return scout
-
-
-def register(workspace, url):
-    """As the peer itself would."""
-    reply = workspace.platform.call(
-        "POST", "/registry/register",
-        {"id": workspace.id, "url": url, "agent_card": {"name": workspace.name}},
-        token=workspace.token)
-    assert reply.status == 200, reply.body
 
 
 def listed(daemon, **params):
@@ -180,7 +159,7 @@ def test_a_peer_without_a_url_is_called_by_way_of_the_platform(platform, daemon,
 def test_a_peer_that_registered_here_is_found(platform, daemon, scout):
     """On this host is not where a stranger should be sent."""
     other = platform.create("other")
-    register(other, "http://localhost:9/a2a")
+    platform.register(other, "http://localhost:9/a2a")
     assert listed(daemon, refresh=True)[other.id]["url"] == "http://localhost:9/a2a"
     answer = daemon.call("peers.discover", peer="other")
     assert (answer["url"], answer["route"]) == (None, "proxy")

@@ -3,12 +3,9 @@
 
 import pytest
 
-from harness import RpcError
+from harness import QUIET, RpcError
 
 pytestmark = pytest.mark.dev_platform
-
-QUIET = {"heartbeat_interval": "10min", "state_poll_interval": "1h",
-         "secrets_refresh_interval": "0"}
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import pytest
 
 from plugintools import born, install, listed, refused, tree_of
 
-pytest_plugins = "pluginfixtures"
 pytestmark = pytest.mark.dev_platform
 
 MIB = 1 << 20

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from plugintools import QUIET, add, content, install, listed, refused, serve, tree_of, versions
+from harness import QUIET
+from plugintools import add, content, install, listed, refused, serve, tree_of, versions
 
-pytest_plugins = "pluginfixtures"
 pytestmark = pytest.mark.dev_platform
 
 

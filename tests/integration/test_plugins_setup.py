@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from plugintools import QUIET, content, install, listed, refused, tree_of, versions
+from harness import QUIET
+from plugintools import content, install, listed, refused, tree_of, versions
 
-pytest_plugins = "pluginfixtures"
 pytestmark = pytest.mark.dev_platform
 
 SAYS = "#!/bin/sh\necho hello from setup\necho made > made\n"

@@ -7,10 +7,9 @@ import os
 
 import pytest
 
-from harness import RpcError
-from plugintools import QUIET, born, content, helpers, install, listed, refused, tree_of, versions
+from harness import QUIET, RpcError
+from plugintools import born, content, helpers, install, listed, refused, tree_of, versions
 
-pytest_plugins = "pluginfixtures"
 pytestmark = pytest.mark.dev_platform
 
 

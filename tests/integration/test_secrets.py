@@ -5,10 +5,8 @@ import time
 
 import pytest
 
-from harness import RpcError
+from harness import QUIET, RpcError
 
-QUIET = {"heartbeat_interval": "10min", "state_poll_interval": "1h",
-         "secrets_refresh_interval": "0"}
 
 # What secrets are like: anything but empty.
 VALUES = {

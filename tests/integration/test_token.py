@@ -12,17 +12,6 @@ from harness import RpcError
 URL = "http://localhost:9/a2a"
 
 
-@pytest.fixture
-def scout(platform, daemon):
-    """Online with the token of a file. Nothing moves unless it is told to."""
-    scout = platform.create()
-    daemon.add(scout, heartbeat_interval="10min", state_poll_interval="1h",
-               secrets_refresh_interval="0")
-    daemon.start()
-    daemon.wait_state("scout", "online")
-    return scout
-
-
 def names(daemon):
     """What there is of tokens on disk."""
     return sorted(path.name for path in daemon.state.glob("tokens/*"))

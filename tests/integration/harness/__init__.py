@@ -16,9 +16,9 @@ for when the time is over.
 """
 
 from .client import Client, Closed, Events, RpcError
-from .daemon import Daemon, Failure, build_dir
+from .daemon import QUIET, Daemon, Failure, build_dir
 from .peer import Gate, Peer
 from .platform import Dev, Platform, Reply, Workspace
 
 __all__ = ["Client", "Closed", "Daemon", "Dev", "Events", "Failure", "Gate", "Peer", "Platform",
-           "Reply", "RpcError", "Workspace", "build_dir"]
+           "QUIET", "Reply", "RpcError", "Workspace", "build_dir"]

@@ -25,6 +25,10 @@ from .platform import Platform, Workspace
 SANITIZERS = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|"
                         r"ThreadSanitizer|runtime error:|==\d+==ERROR")
 
+# For a workspace that says nothing unless it is told to, once it is online.
+QUIET = {"heartbeat_interval": "10min", "state_poll_interval": "1h",
+         "secrets_refresh_interval": "0"}
+
 
 class Failure(AssertionError):
     """What went wrong, with the daemon's log below it."""

@@ -133,6 +133,13 @@ class Platform:
         self.created.append(workspace)
         return workspace
 
+    def register(self, workspace: Workspace, url: str) -> None:
+        """As the agent at that URL would."""
+        reply = self.call("POST", "/registry/register",
+                          {"id": workspace.id, "url": url, "agent_card": {"name": workspace.name}},
+                          token=workspace.token)
+        assert reply.status == 200, reply.body
+
     def show(self, workspace: Workspace) -> dict[str, Any]:
         """As anybody may see it."""
         reply = self.call("GET", f"/workspaces/{workspace.id}")

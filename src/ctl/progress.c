@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -164,13 +165,21 @@ static void draw_until_over(struct drawing *drawing)
 		(void)draw_events(drawing);
 }
 
+/* A line can be drawn over; on others, as on Emacs's, what does that is seen as it is. */
+static bool can_draw(void)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0);
+}
+
 static _Noreturn void run_child(struct ctl *ctl, const char *plugin, int fd)
 {
 	struct drawing drawing = {
 		.ctl = ctl,
 		.plugin = plugin,
 		.fd = fd,
-		.bar = isatty(STDERR_FILENO),
+		.bar = can_draw(),
 	};
 
 	(void)signal(SIGINT, SIG_IGN);

@@ -69,6 +69,14 @@ def test_on_a_terminal_it_has_a_bar_that_leaves_nothing_behind(fake, run):
     assert wiped and after.replace("\r\n", "\n") == INSTALLED_TEXT
 
 
+def test_a_terminal_that_cannot_be_drawn_on_gets_lines(fake, run):
+    installs(fake, steps=STEPS)
+    run.env["TERM"] = "dumb"
+    seen, status = talk(run, "plugin", "install", "pdf-tools")
+    assert status == 0 and "\x1b" not in seen, seen
+    assert seen.startswith("pdf-tools: download\r\npdf-tools: unpack  12.0 MiB, 3 files\r\n")
+
+
 def test_a_download_of_unknown_size_counts_what_has_come(fake, run):
     installs(fake, steps=[("download", {"bytes": 2048})])
     seen, _ = talk(run, "plugin", "install", "pdf-tools")

@@ -22,7 +22,6 @@
 
 #define READ_MAX 65536
 #define TAIL_LOOK 1024   /* bytes at the end of a read that the last line is looked for in */
-#define ROUND_MAX 256    /* processes that are killed at once */
 #define ROUND_PAUSE_MS 5 /* for those that were killed to be gone */
 #define ROUNDS_MAX 2000  /* ten seconds: what does not die hangs in the kernel */
 
@@ -112,24 +111,6 @@ static bool has_children(void)
 	return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
-/*
- * Whole groups, so that no member can make another meanwhile. Those whose
- * parents die become our children, and come with the next round.
- */
-static void kill_round(void)
-{
-	pid_t pids[ROUND_MAX];
-	int n = children_list(pids, ROUND_MAX);
-
-	for (int i = 0; i < n; i++) {
-		pid_t group = getpgid(pids[i]);
-
-		if (group > 1 && group != getpgrp())
-			(void)kill(-group, SIGKILL);
-		(void)kill(pids[i], SIGKILL);
-	}
-}
-
 static void kill_all(struct setup_keeper *keeper)
 {
 	/* Where the kernel does not list our children, we know of this one. */
@@ -137,7 +118,7 @@ static void kill_all(struct setup_keeper *keeper)
 		(void)kill(-keeper->script, SIGKILL);
 
 	for (int i = 0; i < ROUNDS_MAX && has_children(); i++) {
-		kill_round();
+		children_kill(0);
 		(void)collect(keeper, true);
 		(void)poll(NULL, 0, ROUND_PAUSE_MS);
 	}

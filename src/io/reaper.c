@@ -62,16 +62,6 @@ static struct reaper_child *reaper_find(const struct reaper *reaper, pid_t pid)
 	return NULL;
 }
 
-/* Its group may have more such as it; ours is never meant. */
-static void orphan_kill(pid_t pid)
-{
-	pid_t group = getpgid(pid);
-
-	if (group > 1 && group != getpgrp())
-		(void)kill(-group, SIGKILL);
-	(void)kill(pid, SIGKILL);
-}
-
 /*
  * Kills and reaps whoever is our child and was not started here. Returns how
  * many there were: killing one may make us the parent of its children. While
@@ -93,7 +83,7 @@ static unsigned reaper_sweep(const struct reaper *reaper)
 		if (reaper_find(reaper, pids[i]))
 			continue;
 
-		orphan_kill(pids[i]);
+		children_kill(pids[i]);
 		(void)waitid(P_PID, (id_t)pids[i], &(siginfo_t){ 0 }, WEXITED | WNOHANG);
 		n++;
 	}

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/children.h"
 #include "lib/test.h"
 
 #define PATIENCE_S 100
@@ -288,6 +289,34 @@ TEST(what_it_leaves_behind_does_not_stay)
 	CHECK(got.ok);
 	CHECK(got.killed >= 1);
 	CHECK(is_dead(atoi(said)));
+}
+
+/*
+ * Fifty at a time, which the kernel counts: each has a byte locked. As long as there is
+ * one of them they fork, each into a session of its own - or until there is no use in it.
+ */
+static const char bomb[] = "exec /usr/bin/python3 -c '\n"
+			   "import fcntl, os, signal, time\n"
+			   "places = open(\"places\", \"w\")\n"
+			   "def has_place():\n"
+			   "  for place in range(50):\n"
+			   "    try: fcntl.lockf(places, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)\n"
+			   "    except OSError: continue\n"
+			   "    return True\n"
+			   "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+			   "end = time.monotonic() + 20\n"
+			   "while time.monotonic() < end:\n"
+			   "  if os.fork() == 0:\n"
+			   "    os.setsid()\n"
+			   "    if not has_place(): os._exit(0)'\n";
+
+TEST(it_cannot_outrun_who_kills_it)
+{
+	timeout_ms = 1000;
+	(void)run(bomb);
+	CHECK(!got.ok && got.timed_out);
+	CHECK_INT(got.exit, 128 + SIGKILL);
+	CHECK(children_list(&(pid_t){ 0 }, 1) == 0);
 }
 
 TEST(it_may_say_a_gigabyte_and_is_not_held_up)

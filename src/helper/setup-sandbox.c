@@ -21,6 +21,7 @@
 #include "helper/setup-landlock.h"
 
 #define DESCRIPTORS 1024 /* the daemon's limit is for thousands of connections */
+#define PROCESSES 4096   /* and threads, of the user: no compiler needs them, and a host has more */
 #define NICE 10          /* a heartbeat goes before a compiler */
 
 /* What no installation of packages needs, and a way out or into others would. */
@@ -76,13 +77,18 @@ int setup_sandbox_landlock_version(void)
 /* A limit that is kept from us is one that the service has set already. */
 static void set_limits(void)
 {
-	struct rlimit files;
+	struct rlimit files, processes;
 
 	(void)setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
 	(void)setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){ 0, 0 });
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = MIN(files.rlim_cur, (rlim_t)DESCRIPTORS);
 		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+	if (getrlimit(RLIMIT_NPROC, &processes) == 0) {
+		processes.rlim_cur = MIN(processes.rlim_cur, (rlim_t)PROCESSES);
+		processes.rlim_max = processes.rlim_cur;
+		(void)setrlimit(RLIMIT_NPROC, &processes);
 	}
 	(void)setpriority(PRIO_PROCESS, 0, NICE);
 }

@@ -319,6 +319,12 @@ TEST(it_cannot_outrun_who_kills_it)
 	CHECK(children_list(&(pid_t){ 0 }, 1) == 0);
 }
 
+TEST(it_has_a_limit_of_processes)
+{
+	CHECK(strtol(run("ulimit -u; ulimit -Hu\n"), NULL, 10) <= 4096);
+	CHECK(!strstr(read_text(log_path), "unlimited"));
+}
+
 TEST(it_may_say_a_gigabyte_and_is_not_held_up)
 {
 	struct stat st;

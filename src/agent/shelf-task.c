@@ -29,6 +29,13 @@ static void task_on_turn(struct plugin_turn *turn)
 	struct shelf_task *task = container_of(turn, struct shelf_task, turn);
 	struct error err = { 0 };
 
+	/* Meanwhile somebody found out that it is not known what is there: after that is read. */
+	if (!task->shelf->loaded) {
+		task->asked = false;
+		plugin_pool_leave(task->shelf->pool, turn);
+		return;
+	}
+
 	task->begun = true;
 	if (task->kind->begin(task, &err) < 0)
 		shelf_task_end(task, NULL, &err);

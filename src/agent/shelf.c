@@ -195,9 +195,20 @@ bool shelf_is_loaded(const struct shelf *shelf)
 	return shelf->loaded;
 }
 
+static bool is_at_work(const struct shelf *shelf)
+{
+	list_for_each (node, &shelf->tasks)
+		if (list_entry(node, struct shelf_task, node)->begun)
+			return true;
+
+	return false;
+}
+
+/* Not below those who are at work on what is there: what is known goes for a while. */
 static void shelf_begin_load(struct shelf *shelf)
 {
-	if (!shelf->loaded && !shelf->turn.taken && list_empty(&shelf->turn.node))
+	if (!shelf->loaded && !is_at_work(shelf) && !shelf->turn.taken &&
+	    list_empty(&shelf->turn.node))
 		plugin_pool_ask(shelf->pool, &shelf->turn);
 }
 

@@ -88,7 +88,7 @@ void shelf_free(struct shelf *shelf);
 /* Gives up what is open: what needs the platform, or all. What is not goes on to its end. */
 void shelf_stop(struct shelf *shelf, bool all, const struct error *err);
 
-/* Whether it is known what is there; else shelf_load() finds out. */
+/* Whether it is known what is there; else shelf_load() finds out, when no change is under way. */
 bool shelf_is_loaded(const struct shelf *shelf);
 void shelf_load(struct shelf *shelf, struct waiter *waiter);
 /* Once it is loaded; NULL: there is none. */

@@ -7,7 +7,8 @@ import os
 
 import pytest
 
-from harness import QUIET, RpcError
+from harness import QUIET, RpcError, build_dir
+from harness.unpacker import wait_for
 from plugintools import born, content, helpers, install, listed, refused, tree_of, versions
 
 pytestmark = pytest.mark.dev_platform
@@ -333,3 +334,63 @@ def test_a_record_says_what_was_installed(platform, daemon, scout):
     files = [["a", hashlib.sha256(b"1").hexdigest()]]
     assert record["manifest"] == hashlib.sha256(json.dumps(files).encode()).hexdigest()
     assert record["source"] == "local://demo" and record["previous"] is None
+
+
+# ---- when nobody can tell what is there ----
+
+class Held:
+    """A helper whose runs wait at a gate: "list", or "activate" of one plugin."""
+
+    def __init__(self, folder):
+        self.folder, self.program = folder, folder / "molecule-unpack"
+        self.program.write_text(
+            f"#!/bin/sh\n"
+            f'gate="{folder}/$1"\n'
+            f'[ "$1" = activate ] && gate="{folder}/$1-$3"\n'
+            f'[ -p "$gate" ] && read word <"$gate"\n'
+            f'exec "{build_dir()}/src/helper/molecule-unpack" "$@"\n')
+        self.program.chmod(0o755)
+
+    def shut(self, gate):
+        os.mkfifo(self.folder / gate)
+
+    def open(self, gate):
+        """Waits for somebody to stand there."""
+        with open(self.folder / gate, "w", encoding="ascii"):
+            (self.folder / gate).unlink()
+
+
+def test_what_is_there_is_not_read_anew_below_those_who_change_it(platform, start_daemon, tmp_path):
+    daemon, scout, held = start_daemon(), platform.create("scout"), Held(tmp_path)
+    daemon.env["MOLECULE_UNPACK"] = str(held.program)
+    daemon.add(scout, **QUIET)
+    daemon.start()
+    daemon.wait_state("scout", "online")
+    for version in ("1", "2"):
+        for name in ("here", "there"):
+            platform.publish(name, version=version)
+            install(daemon, name)
+    platform.publish("demo")
+    hang = platform.dev.fault("download", scout, path="*/demo/*", hang=True)
+    demo = daemon.client.send("plugins.install", name="demo")
+    platform.dev.wait_held(scout, endpoint="download")
+    held.shut("activate-here")
+    held.shut("list")
+    here = daemon.client.send("plugins.rollback", name="here")
+    wait_for(lambda: len(helpers(daemon.pid)) == 2)
+    there = daemon.client.send("plugins.rollback", name="there")
+    # The switch fails, and so does looking what came of it.
+    place = daemon.place(scout)
+    (place / "demo").rename(tmp_path / "demo")
+    (place / "demo").touch()
+    hang.remove()
+    with pytest.raises(RpcError):
+        daemon.client.answer(demo)
+    daemon.call("daemon.info")
+    held.open("activate-here")
+    assert daemon.client.answer(here)["version"] == "1"
+    held.open("list")
+    assert daemon.client.answer(there)["version"] == "1"
+    (place / "demo").unlink()
+    assert {name: (row["version"], row["previous"]["version"])
+            for name, row in listed(daemon).items()} == {"here": ("1", "2"), "there": ("1", "2")}

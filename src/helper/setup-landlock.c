@@ -70,9 +70,15 @@ static const struct {
 	{ "/dev/zero", MAY_USE },
 };
 
-/* In /etc: ours, and what a setup.sh has no business with though modes may let it. */
+/*
+ * In /etc and /etc/ssl: ours, and what a setup.sh has no business with though modes may
+ * let it, above all where the daemon is root.
+ */
 static const char *const not_shared[] = {
-	".", "..", "molecule", "credstore", "credstore.encrypted", "ssh", "sudoers.d",
+	".",        "..",       "credstore",   "credstore.encrypted",
+	"gshadow",  "gshadow-", "krb5.keytab", "letsencrypt",
+	"molecule", "private",  "shadow",      "shadow-",
+	"ssh",      "ssl",      "sudoers.d",   "wireguard",
 };
 
 static long create_ruleset(const struct ruleset *ruleset, size_t size, uint32_t flags)
@@ -143,14 +149,16 @@ static bool is_shared(const char *name)
 	return true;
 }
 
-static int allow_etc(int rules, uint64_t access)
+/* What is in a directory, entry by entry. */
+static int allow_entries(int rules, const char *path, uint64_t access)
 {
-	DIR *dir = opendir("/etc");
+	DIR *dir = opendir(path);
 	struct dirent *entry;
 	int r = 0;
 
+	/* What is not for us need not be allowed. */
 	if (!dir)
-		return errno == ENOENT ? 0 : -errno;
+		return errno == ENOENT || errno == EACCES ? 0 : -errno;
 
 	while (r == 0 && (entry = readdir(dir)))
 		if (is_shared(entry->d_name))
@@ -173,7 +181,9 @@ int setup_landlock_enter(int version, int tree, int temporary, struct error *err
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(shared); i++)
 		r = allow_path(rules, AT_FDCWD, shared[i].path, shared[i].access & fs);
 	if (r == 0)
-		r = allow_etc(rules, MAY_READ | LANDLOCK_ACCESS_FS_EXECUTE);
+		r = allow_entries(rules, "/etc", MAY_RUN);
+	if (r == 0)
+		r = allow_entries(rules, "/etc/ssl", MAY_RUN);
 	if (r == 0 && syscall(SYS_landlock_restrict_self, rules, 0) < 0)
 		r = -errno;
 	if (r < 0)

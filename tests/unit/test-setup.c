@@ -353,11 +353,17 @@ TEST(it_reads_the_system_and_not_the_state)
 	const char *said;
 
 	need_landlock(1);
-	said = run("cat /etc/passwd >/dev/null && /bin/ls /usr >/dev/null && echo system\n"
-		   "cat ../../token ../setup.log /proc/$PPID/environ /proc/1/environ\n"
-		   "ls ../.. /root /home; exit 0\n");
+	said = run(
+		"cat /etc/passwd >/dev/null && /bin/ls /usr >/dev/null && echo system\n"
+		"cat ../../token ../setup.log /proc/$PPID/environ /proc/1/environ\n"
+		"ls ../.. /root /home\n"
+		"[ ! -e /etc/ssl/certs ] || ls /etc/ssl/certs >/dev/null && echo authorities\n"
+		"cat /etc/shadow /etc/gshadow- && echo passwords; ls /etc/ssl/private && echo keys\n"
+		"exit 0\n");
 	CHECK(strncmp(said, "system\n", 7) == 0);
 	CHECK(!strstr(said, "canary"));
+	CHECK(strstr(said, "authorities\n"));
+	CHECK(!strstr(said, "passwords\n") && !strstr(said, "keys\n"));
 	CHECK(strstr(said, "cat: ../../token: Permission denied"));
 	CHECK(strstr(said, "ls: cannot open directory '../..': Permission denied"));
 }

@@ -14,9 +14,9 @@
 #include <termios.h>
 
 #include "base/fd.h"
+#include "base/utf8.h"
 #include "base/util.h"
 #include "ctl/say.h"
-#include "ctl/width.h"
 
 #define READ_SIZE 4096
 

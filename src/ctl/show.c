@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "base/parse.h"
-#include "ctl/width.h"
+#include "base/utf8.h"
 
 #define S ((int64_t)1000)
 #define MIN_MS (60 * S)
@@ -37,7 +37,7 @@ static void show_safe(struct buffer *out, const char *text, size_t len, bool lin
 			(void)buffer_append_char(out, (char)c);
 		else if (c == '\n' || c == '\t' || c == '\r')
 			(void)buffer_append_char(out, ' ');
-		else if (c == 0xfffd || !width_is_safe(c))
+		else if (c == 0xfffd || !utf8_is_safe(c))
 			(void)buffer_append_text(out, "\xef\xbf\xbd");
 		else
 			(void)buffer_append(out, text, used);

@@ -9,7 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "base/util.h"
+
+#define QUOTED_MAX 16 /* four bytes, each as \xff */
 
 struct error_meaning {
 	int code;
@@ -106,29 +109,60 @@ void error_prefix(struct error *err, const char *format, ...)
 		(void)snprintf(err->text + len, sizeof(err->text) - (size_t)len, ": %s", tail);
 }
 
-char *error_quote(char *dst, size_t dst_size, const char *text, size_t text_len)
+/* Takes no room, so that two names which differ in it look the same. */
+static bool is_hidden(uint32_t c)
+{
+	return c == 0xad || (c >= 0x200b && c <= 0x200d) || (c >= 0xfff9 && c <= 0xfffb) ||
+	       (c >= 0xe0000 && c <= 0xe007f);
+}
+
+static bool is_shown(uint32_t c, size_t len)
+{
+	/* One byte that is no ASCII is no character. */
+	if (len == 1 && c >= 0x80)
+		return false;
+
+	return utf8_is_safe(c) && !is_hidden(c);
+}
+
+/* A character as it is, if it may be shown; its bytes written out if not. */
+static size_t quote_one(char dst[static QUOTED_MAX], const char *text, size_t text_len,
+			size_t *ret_used)
 {
 	static const char hex[] = "0123456789abcdef";
-	size_t n = 0;
+	size_t used, n = 0;
+	uint32_t c;
 
-	for (size_t i = 0; i < text_len; i++) {
-		unsigned char c = (unsigned char)text[i];
-		bool plain = c >= 0x20 && c < 0x7f && c != '\\';
+	used = utf8_next(text, text_len, &c);
+	*ret_used = used;
+	if (is_shown(c, used) && c != '\\') {
+		memcpy(dst, text, used);
+		return used;
+	}
+	for (size_t i = 0; i < used; i++) {
+		dst[n++] = '\\';
+		dst[n++] = 'x';
+		dst[n++] = hex[(unsigned char)text[i] >> 4];
+		dst[n++] = hex[(unsigned char)text[i] & 15];
+	}
+	return n;
+}
 
-		if (n + (plain ? 1 : 4) + 4 > dst_size) {
+char *error_quote(char *dst, size_t dst_size, const char *text, size_t text_len)
+{
+	char quoted[QUOTED_MAX];
+	size_t n = 0, used, len;
+
+	for (; text_len; text += used, text_len -= used) {
+		len = quote_one(quoted, text, text_len, &used);
+		if (n + len + sizeof("...") > dst_size) {
 			/* Room for the dots was kept. */
 			memcpy(dst + n, "...", 3);
 			n += 3;
 			break;
 		}
-		if (plain) {
-			dst[n++] = (char)c;
-			continue;
-		}
-		dst[n++] = '\\';
-		dst[n++] = 'x';
-		dst[n++] = hex[c >> 4];
-		dst[n++] = hex[c & 15];
+		memcpy(dst + n, quoted, len);
+		n += len;
 	}
 
 	dst[n] = '\0';
@@ -137,13 +171,28 @@ char *error_quote(char *dst, size_t dst_size, const char *text, size_t text_len)
 
 char *error_show(char *dst, size_t dst_size, const char *text, size_t text_len)
 {
-	size_t len = MIN(text_len, dst_size - 1);
+	size_t n = 0, used, kept = 0;
+	uint32_t c;
 
-	for (size_t i = 0; i < len; i++)
-		dst[i] = (char)(text[i] >= 0x20 && text[i] < 0x7f ? text[i] : '?');
-	if (len < text_len && len >= 3)
-		memcpy(dst + len - 3, "...", 3);
-	dst[len] = '\0';
+	for (; text_len; text += used, text_len -= used) {
+		used = utf8_next(text, text_len, &c);
+		if (n + used >= dst_size)
+			break;
+		if (is_shown(c, used))
+			memcpy(dst + n, text, used);
+		else
+			memset(dst + n, '?', used);
+		n += used;
+		/* Up to where there is room for the dots. */
+		if (n + 4 <= dst_size)
+			kept = n;
+	}
+
+	if (text_len && dst_size >= 4) {
+		memcpy(dst + kept, "...", 3);
+		n = kept + 3;
+	}
+	dst[n] = '\0';
 	return dst;
 }
 

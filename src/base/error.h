@@ -94,7 +94,8 @@ void error_prefix(struct error *err, const char *format, ...) PRINTF(2, 3);
 
 /*
  * Copies text from outside into dst as something that is safe to show: cut to
- * fit, control bytes and bytes above 0x7e escaped. Returns dst.
+ * fit between two characters; controls, what turns the direction of writing, what
+ * cannot be seen, and what is no UTF-8 are escaped byte by byte. Returns dst.
  */
 char *error_quote(char *dst, size_t dst_size, const char *text, size_t text_len);
 

@@ -138,7 +138,7 @@ TEST(a_json_rpc_error_is_the_peers)
 	CHECK_FAILED(A2A_DIRECT, 200, "{'error':'out of order'}", ERROR_PEER,
 		     "cannot call bob: it answered with an error ('out of order')");
 	CHECK_FAILED(A2A_DIRECT, 200, "{'error':{'message':'a\\u0007\\u00e9'}}", ERROR_PEER,
-		     "cannot call bob: it answered with an error ('a\\x07\\xc3\\xa9')");
+		     "cannot call bob: it answered with an error ('a\\x07\xc3\xa9')");
 }
 
 TEST(a_json_rpc_error_counts_more_than_its_status)

@@ -57,9 +57,34 @@ TEST(text_from_outside_is_cut_and_escaped)
 	CHECK_TEXT(error_quote(large, sizeof(large), "a\n\x1b[31m\xff", 8), "a\\x0a\\x1b[31m\\xff");
 	CHECK_TEXT(error_quote(small, sizeof(small), "abcdefghijklmnop", 16), "abcdefgh...");
 	CHECK_TEXT(error_quote(small, sizeof(small), "", 0), "");
+	CHECK_TEXT(error_quote(large, sizeof(large), "a\\b\x7f", 4), "a\\x5cb\\x7f");
 	CHECK_TEXT(error_show(large, sizeof(large), "a\\x0a\x1b\xff", 7), "a\\x0a??");
 	CHECK_TEXT(error_show(small, sizeof(small), "abcdefghijklmnop", 16), "abcdefgh...");
 	CHECK_TEXT(error_show(small, sizeof(small), "abcdefghijk", 11), "abcdefghijk");
+}
+
+TEST(text_from_outside_may_be_in_any_language)
+{
+	static const char name[] = "Zo\xc3\xab \xe6\x97\xa5\xe6\x9c\xac \xf0\x9f\x98\x80";
+	static const char turned[] = "a\xe2\x80\xae"
+				     "b\xc2\x9b"
+				     "c\xef\xbb\xbf";
+	char large[64], small[12];
+
+	CHECK_TEXT(error_quote(large, sizeof(large), name, strlen(name)), name);
+	CHECK_TEXT(error_show(large, sizeof(large), name, strlen(name)), name);
+	CHECK_TEXT(error_quote(small, sizeof(small), name, strlen(name)),
+		   "Zo\xc3\xab \xe6\x97\xa5...");
+	CHECK_TEXT(error_show(small, sizeof(small), name, strlen(name)),
+		   "Zo\xc3\xab \xe6\x97\xa5...");
+
+	/* What turns the direction of writing, a control, a byte order mark; half a character. */
+	CHECK_TEXT(error_quote(large, sizeof(large), turned, strlen(turned)),
+		   "a\\xe2\\x80\\xaeb\\xc2\\x9bc\\xef\\xbb\\xbf");
+	CHECK_TEXT(error_show(large, sizeof(large), turned, strlen(turned)), "a???b??c???");
+	CHECK_TEXT(error_quote(large, sizeof(large), "a\xe2\x80\x8b", 4), "a\\xe2\\x80\\x8b");
+	CHECK_TEXT(error_quote(large, sizeof(large), "\xe6\x97", 2), "\\xe6\\x97");
+	CHECK_TEXT(error_show(large, sizeof(large), "\xe6\x97", 2), "??");
 }
 
 TEST(every_kind_has_a_name_and_codes_go_there_and_back)

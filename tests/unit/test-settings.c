@@ -250,9 +250,8 @@ TEST(a_name_is_fit_for_a_file)
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		CHECK(workspace_settings_set_name(&settings, bad[i], &err) < 0);
-	CHECK_TEXT(err.text,
-		   "\"\\xc3\\xa4\" is no name for a workspace: write letters, digits, '.', "
-		   "'_' and '-', at most 64, the first a letter or digit");
+	CHECK_TEXT(err.text, "\"\xc3\xa4\" is no name for a workspace: write letters, digits, '.', "
+			     "'_' and '-', at most 64, the first a letter or digit");
 	CHECK_TEXT(settings.name, "A1.b_c-d");
 	workspace_settings_fini(&settings);
 }

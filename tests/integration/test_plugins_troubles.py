@@ -76,7 +76,7 @@ def test_who_leaves_gives_it_up(platform, daemon, scout, how):
     hang.remove()
     assert content(tree_of(daemon, scout)) == before
     assert len(versions(daemon, scout)) == 1
-    assert helpers(daemon.pid) == []
+    wait_for(lambda: not helpers(daemon.pid))
     assert install(daemon)["version"] == "2"
 
 

@@ -12,11 +12,11 @@
 #include <string.h>
 
 #include "agent/plugin-place.h"
+#include "agent/plugin-switch.h"
 #include "base/jsontext.h"
 #include "base/log.h"
 
 #define UNPACK_GRACE_MS (5 * 60 * 1000) /* for the disk, when all has come */
-#define ACTIVATE_TIMEOUT_MS 60000
 
 static void install_activate(struct plugin_install *install);
 
@@ -262,41 +262,23 @@ static void activate_on_end(struct plugin_helper *helper, struct json_object *do
 static int activate(struct plugin_install *install, struct error *err)
 {
 	static const struct plugin_helper_events events = { .on_end = activate_on_end };
-	AUTO(buffer_fini) struct buffer text = BUFFER_INIT(PLUGIN_RECORD_MAX);
-	const char *args[] = {
-		"activate",
-		"--name",
-		install->name,
-		"--to",
-		install->record.dir,
-		install->record.setup.ran ? "--sync" : NULL,
-		NULL,
-	};
 	char what[PLUGIN_NAME_MAX + 40];
-	struct plugin_helper_ask ask = {
+	const struct plugin_switch to = {
 		.what = what,
-		.args = args,
+		.name = install->name,
+		.record = &install->record,
 		.dirfd = install->dirfd,
-		.input = true,
-		.timeout_ms = ACTIVATE_TIMEOUT_MS,
+		.sync = install->record.setup.ran,
 	};
 	int r;
 
 	(void)snprintf(what, sizeof(what), "switch to the new version of plugin %s", install->name);
-	r = plugin_record_write(&install->record, install->name, &text);
-	if (r < 0)
-		return error_set(err, ERROR_INTERNAL, -r,
-				 "cannot write the record of plugin %s: %m", install->name);
-
 	plugin_helper_init(&install->helper, &events);
-	r = plugin_helper_start(&install->helper, install->pool->reaper, &ask, err);
+	r = plugin_switch_start(&to, &install->helper, install->pool->reaper, err);
 	if (r < 0)
 		return r;
 
 	install->activating = true;
-	/* A pipe that is empty has room for a record. */
-	(void)plugin_helper_write(&install->helper, buffer_at(&text), buffer_len(&text));
-	plugin_helper_end_input(&install->helper);
 	return 0;
 }
 

@@ -10,10 +10,11 @@
 
 #include "agent/messages.h"
 #include "agent/plugin-place.h"
+#include "agent/plugin-switch.h"
 #include "agent/shelf-private.h"
 #include "base/log.h"
 
-#define CHANGE_TIMEOUT_MS 60000
+#define REMOVE_TIMEOUT_MS 60000
 
 static struct shelf_task *task_of(struct plugin_helper *helper)
 {
@@ -78,42 +79,18 @@ static void rollback_on_end(struct plugin_helper *helper, struct json_object *do
 	shelf_task_end(task, &outcome, err);
 }
 
-static int begin_activate(struct shelf_task *task, const struct plugin_record *record,
-			  struct error *err)
-{
-	AUTO(buffer_fini) struct buffer text = BUFFER_INIT(PLUGIN_RECORD_MAX);
-	const char *args[] = { "activate", "--name", task->name, "--to", record->dir, NULL };
-	char what[PLUGIN_NAME_MAX + 24];
-	struct plugin_helper_ask ask = {
-		.what = what,
-		.args = args,
-		.dirfd = task->shelf->dirfd,
-		.input = true,
-		.timeout_ms = CHANGE_TIMEOUT_MS,
-	};
-	int r;
-
-	(void)snprintf(what, sizeof(what), "roll plugin %s back", task->name);
-	r = plugin_record_write(record, task->name, &text);
-	if (r < 0)
-		return error_set(err, ERROR_INTERNAL, -r,
-				 "cannot write the record of plugin %s: %m", task->name);
-
-	r = plugin_helper_start(&task->helper, task->shelf->pool->reaper, &ask, err);
-	if (r < 0)
-		return r;
-
-	/* A pipe that is empty has room for a record. */
-	(void)plugin_helper_write(&task->helper, buffer_at(&text), buffer_len(&text));
-	plugin_helper_end_input(&task->helper);
-	return 0;
-}
-
 static int rollback_begin(struct shelf_task *task, struct error *err)
 {
 	static const struct plugin_helper_events events = { .on_end = rollback_on_end };
 	struct plugin *plugin = find_plugin(task, err);
+	char what[PLUGIN_NAME_MAX + 24];
 	struct plugin_record record;
+	const struct plugin_switch to = {
+		.what = what,
+		.name = task->name,
+		.record = &record,
+		.dirfd = task->shelf->dirfd,
+	};
 
 	plugin_helper_init(&task->helper, &events);
 	if (!plugin)
@@ -123,9 +100,10 @@ static int rollback_begin(struct shelf_task *task, struct error *err)
 		return error_set(err, ERROR_NOT_FOUND, ENODATA,
 				 "there is no version of plugin %s before this one", task->name);
 
+	(void)snprintf(what, sizeof(what), "roll plugin %s back", task->name);
 	record = plugin->before;
 	memcpy(record.before, plugin->current.dir, sizeof(record.before));
-	return begin_activate(task, &record, err);
+	return plugin_switch_start(&to, &task->helper, task->shelf->pool->reaper, err);
 }
 
 const struct shelf_kind shelf_rollback_kind = {
@@ -165,7 +143,7 @@ static int remove_begin(struct shelf_task *task, struct error *err)
 		.what = what,
 		.args = args,
 		.dirfd = task->shelf->dirfd,
-		.timeout_ms = CHANGE_TIMEOUT_MS,
+		.timeout_ms = REMOVE_TIMEOUT_MS,
 	};
 	int r;
 

@@ -298,6 +298,16 @@ static void courier_discover(struct courier *courier, struct peer *peer)
 		courier_fail(courier, &err);
 }
 
+static const char *why_not_direct(const struct peer *peer)
+{
+	if (!peer)
+		return "it is not on the list of peers, which has the URLs";
+	if (!peer->url)
+		return "it has registered no URL";
+
+	return "it has no URL that may be called; peer_networks in agentd.conf(5) says which may";
+}
+
 static void courier_choose(struct courier *courier)
 {
 	struct peerbook *book = courier->spec.book;
@@ -317,10 +327,7 @@ static void courier_choose(struct courier *courier)
 	else if (courier->spec.route == COURIER_AUTO)
 		courier_forward(courier);
 	else
-		courier_fail_direct(courier,
-				    peer ? "it has no URL that may be called"
-					 : "it is not on the list of peers, which has the URLs",
-				    0);
+		courier_fail_direct(courier, why_not_direct(peer), 0);
 }
 
 static void courier_on_book_news(struct waiter *waiter, const struct error *err)

@@ -50,6 +50,13 @@ def test_who_may_not_be_called_directly_is_called_by_way_of_the_platform(platfor
     assert routes(bob) == ["proxy"]
 
 
+def test_why_a_peer_cannot_be_called_directly(daemon, scout, bob, make_bob):
+    shy = make_bob("shy", registered=False)
+    bob.register(f"http://somebody@localhost:{bob.peer.port}/a2a")
+    assert "it has registered no URL" in refused(daemon, shy, route="direct").text
+    assert "peer_networks in agentd.conf(5) says which" in refused(daemon, route="direct").text
+
+
 def test_a_peer_is_known_by_id_and_by_name(daemon, scout, bob):
     for to in (bob.id, bob.id.upper(), "bob"):
         assert send(daemon, to)["text"] == "echo: ping"

@@ -302,7 +302,7 @@ static const char *why_not_direct(const struct peer *peer)
 {
 	if (!peer)
 		return "it is not on the list of peers, which has the URLs";
-	if (!peer->url)
+	if (!peer->url || !peer->url[0])
 		return "it has registered no URL";
 
 	return "it has no URL that may be called; peer_networks in agentd.conf(5) says which may";

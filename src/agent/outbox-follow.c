@@ -84,17 +84,16 @@ void outbox_follow(struct outbox *outbox, bool soon)
 		timer_start(&outbox->follow_timer, jitter(interval_ms));
 }
 
-/* The platform does not tell of it any more. */
+/* The platform tells of it no more. What is not written down now the next list says again. */
 static void look_lost(struct outbox_entry *entry)
 {
 	struct outbox_change change = { .status = DELEGATE_UNKNOWN };
-	struct error err;
 
 	if (wall_now_ms() - entry->row.created_wall_ms < FORGOTTEN_AFTER_MS)
 		return;
 
 	change.error = "the platform has forgotten it: in a week it has not said what became of it";
-	(void)outbox_write(entry, &change, &err);
+	(void)outbox_write(entry, &change, NULL);
 }
 
 static void look_found(struct outbox_entry *entry, const struct delegate_row *found)
@@ -105,7 +104,6 @@ static void look_found(struct outbox_entry *entry, const struct delegate_row *fo
 		.preview = found->preview,
 		.error = found->error,
 	};
-	struct error err;
 
 	if (found->status <= entry->row.status)
 		return;
@@ -115,7 +113,7 @@ static void look_found(struct outbox_entry *entry, const struct delegate_row *fo
 		change.error = "what went wrong cannot be shown: our token is in it";
 	if (change.status == DELEGATE_FAILED && !change.error)
 		change.error = "the platform does not say why";
-	(void)outbox_write(entry, &change, &err);
+	(void)outbox_write(entry, &change, NULL);
 }
 
 enum reading {
@@ -171,7 +169,6 @@ static bool ask_more(struct outbox *outbox)
 	int64_t every_ms = is_awaited(outbox) ? AWAITED_MS : MORE_EVERY_MS;
 	int64_t now_ms = loop_now_ms(outbox->member->context->loop);
 	struct delegate_order order = question(outbox);
-	struct error err;
 
 	if (outbox->more_failing)
 		every_ms = MORE_AGAIN_MS;
@@ -179,7 +176,7 @@ static bool ask_more(struct outbox *outbox)
 		return false;
 
 	outbox->more_asked_ms = now_ms;
-	return delegate_list_more(&outbox->more_call, outbox->member->platform, &order, &err) == 0;
+	return delegate_list_more(&outbox->more_call, outbox->member->platform, &order, NULL) == 0;
 }
 
 static void go_on(struct outbox *outbox)
@@ -231,9 +228,8 @@ static void on_timer(struct timer *timer)
 {
 	struct outbox *outbox = container_of(timer, struct outbox, follow_timer);
 	struct delegate_order order = question(outbox);
-	struct error err;
 
-	if (delegate_list(&outbox->follow_call, outbox->member->platform, &order, &err) < 0)
+	if (delegate_list(&outbox->follow_call, outbox->member->platform, &order, NULL) < 0)
 		timer_start(timer, BUSY_MS);
 }
 

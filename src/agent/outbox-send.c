@@ -95,13 +95,17 @@ static void on_reply(struct platform_call *call, const struct platform_reply *re
 	switch (reply->verdict) {
 	case PLATFORM_OK:
 		read_success(entry, reply);
-		break;
-	case PLATFORM_MISSING:
+		return;
 	case PLATFORM_REJECTED:
 		conclude(entry, &refused);
-		break;
+		return;
 	case PLATFORM_DOWN:
 	case PLATFORM_LIMITED:
+		try_failed(entry, &reply->err, reply->err.retry_after_ms);
+		return;
+	case PLATFORM_MISSING:
+		conclude(entry, &refused);
+		break;
 	case PLATFORM_UNAUTHORIZED:
 	case PLATFORM_DELETED:
 	case PLATFORM_STRAY:
@@ -109,9 +113,7 @@ static void on_reply(struct platform_call *call, const struct platform_reply *re
 		break;
 	}
 
-	if (reply->verdict != PLATFORM_OK && reply->verdict != PLATFORM_DOWN &&
-	    reply->verdict != PLATFORM_LIMITED && reply->verdict != PLATFORM_REJECTED)
-		outbox->events->on_doubt(outbox->data);
+	outbox->events->on_doubt(outbox->data);
 }
 
 static void post(struct outbox_entry *entry, const struct outbox_job *job)

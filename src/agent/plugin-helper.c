@@ -5,24 +5,19 @@
 
 #include "agent/plugin-helper.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "agent/helper-program.h"
 #include "config-build.h"
 
 #define GRACE_MS 1000 /* between asking it to end and killing it */
 
-/*
- * Where the program is. Whoever starts the daemon may say so, as does who runs
- * it from a checkout; that is nobody who could not start another daemon.
- */
 static const char *program(void)
 {
-	const char *path = getenv("MOLECULE_UNPACK");
-
-	return path && path[0] == '/' ? path : LIBEXECDIR "/molecule-unpack";
+	return helper_program("MOLECULE_UNPACK", LIBEXECDIR "/molecule-unpack");
 }
 
 static enum error_kind kind_named(const char *name)
@@ -169,27 +164,15 @@ void plugin_helper_init(struct plugin_helper *helper, const struct plugin_helper
 	process_init(&helper->process, &helper_callbacks);
 }
 
-/* Nothing of our environment but what says where a sanitizer writes. */
-static size_t fill_environment(const char *dst[static 4], char text[static 512])
-{
-	const char *options = getenv("ASAN_OPTIONS");
-	size_t n = 0;
-
-	dst[n++] = "LC_ALL=C";
-	if (options && (size_t)snprintf(text, 512, "ASAN_OPTIONS=%s", options) < 512)
-		dst[n++] = text;
-	dst[n] = NULL;
-	return n;
-}
-
 int plugin_helper_start(struct plugin_helper *helper, struct reaper *reaper,
 			const struct plugin_helper_ask *ask, struct error *err)
 {
-	const char *argv[PLUGIN_HELPER_ARGS_MAX + 2] = { program() }, *environment[4];
+	const char *argv[PLUGIN_HELPER_ARGS_MAX + 2] = { program() };
+	struct helper_environment environment;
 	struct process_spec spec = {
 		.what = helper->what,
 		.argv = argv,
-		.environment = environment,
+		.environment = environment.list,
 		.dirfd = -1,
 		.fds = { [1] = { PROCESS_FD_OUTPUT, -1 },
 			 [2] = { PROCESS_FD_GIVEN, STDERR_FILENO },
@@ -197,11 +180,12 @@ int plugin_helper_start(struct plugin_helper *helper, struct reaper *reaper,
 		.timeout_ms = ask->timeout_ms,
 		.grace_ms = GRACE_MS,
 	};
-	char text[512];
 
-	for (size_t i = 0; ask->args[i] && i < PLUGIN_HELPER_ARGS_MAX; i++)
+	for (size_t i = 0; ask->args[i]; i++) {
+		assert(i < PLUGIN_HELPER_ARGS_MAX);
 		argv[i + 1] = ask->args[i];
-	(void)fill_environment(environment, text);
+	}
+	helper_environment_fill(&environment);
 	if (ask->input)
 		spec.fds[0] = (struct process_fd){ PROCESS_FD_INPUT, -1 };
 

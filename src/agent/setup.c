@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/helper-program.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -25,15 +26,9 @@
 /* As a service's MemoryDenyWriteExecute= has it, for all that the service starts. */
 #define NO_CODE_MEMORY " (here Node.js and Java do not run: see molecule-setup(8))"
 
-/*
- * Where the program is. Whoever starts the daemon may say so, as does who runs it
- * from a checkout; that is nobody who could not start another daemon.
- */
 static const char *program(void)
 {
-	const char *path = getenv("MOLECULE_SETUP");
-
-	return path && path[0] == '/' ? path : LIBEXECDIR "/molecule-setup";
+	return helper_program("MOLECULE_SETUP", LIBEXECDIR "/molecule-setup");
 }
 
 /* Its last word is an object with one member, "done" or "failed". */
@@ -180,16 +175,15 @@ int setup_start(struct setup *setup, struct reaper *reaper, const struct setup_a
 		struct error *err)
 {
 	AUTO(fd_close) int log = -1;
-	const char *options = getenv("ASAN_OPTIONS");
-	char asan[512], what[128], log_max[24];
-	const char *environment[] = { "LC_ALL=C", options ? asan : NULL, NULL };
+	struct helper_environment environment;
+	char what[128], log_max[24];
 	const char *argv[] = { program(),    "--name", ask->name,
 			       "--log-max",  log_max,  ask->configs ? "--configs" : NULL,
 			       ask->configs, NULL };
 	struct process_spec spec = {
 		.what = what,
 		.argv = argv,
-		.environment = environment,
+		.environment = environment.list,
 		.dirfd = -1,
 		.fds = { [1] = { PROCESS_FD_OUTPUT },
 			 [2] = { PROCESS_FD_GIVEN, STDERR_FILENO },
@@ -203,7 +197,7 @@ int setup_start(struct setup *setup, struct reaper *reaper, const struct setup_a
 	(void)snprintf(setup->name, sizeof(setup->name), "%s", ask->name);
 	(void)snprintf(what, sizeof(what), "run setup.sh of plugin %s", setup->name);
 	(void)snprintf(log_max, sizeof(log_max), "%d", SETUP_LOG_MAX);
-	(void)snprintf(asan, sizeof(asan), "ASAN_OPTIONS=%s", options ? options : "");
+	helper_environment_fill(&environment);
 	setup->timeout_ms = spec.timeout_ms;
 	buffer_init(&setup->said, SAID_MAX);
 

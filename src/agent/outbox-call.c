@@ -213,7 +213,7 @@ int outbox_find(struct outbox *outbox, const char *id, struct waiter *waiter, st
 	return job_submit(job, waiter, err);
 }
 
-int outbox_list(struct outbox *outbox, const enum delegate_status *status, size_t limit,
+int outbox_list(struct outbox *outbox, const struct outbox_selection *selection,
 		struct waiter *waiter, struct error *err)
 {
 	struct outbox_job *job = job_new(outbox, OUTBOX_LIST, on_found, err);
@@ -221,10 +221,12 @@ int outbox_list(struct outbox *outbox, const enum delegate_status *status, size_
 	if (!job)
 		return -ENOMEM;
 
-	job->limit = MIN(limit, (size_t)OUTBOX_LIST_MAX);
-	job->by_status = status != NULL;
-	if (status)
-		job->row.status = *status;
+	job->limit = MIN(selection->limit, (size_t)OUTBOX_LIST_MAX);
+	job->by_status = selection->status != NULL;
+	if (selection->status)
+		job->row.status = *selection->status;
+	if (selection->before)
+		(void)snprintf(job->row.id, sizeof(job->row.id), "%s", selection->before);
 	return job_submit(job, waiter, err);
 }
 

@@ -217,15 +217,57 @@ static int run_find(struct outbox_job *job, struct error *err)
 	return read_rows(&question, 1);
 }
 
+/* Where a list goes on behind the one that it is to be before; from the newest without one. */
+struct place {
+	int64_t created_wall_ms, rowid;
+};
+
+static int find_place(struct outbox_job *job, struct place *ret, struct error *err)
+{
+	static const char look[] =
+		"SELECT created_at, rowid FROM delegation WHERE id = ?1 AND workspace = ?2";
+	struct question question;
+	int r;
+
+	*ret = (struct place){ INT64_MAX, INT64_MAX };
+	if (!job->row.id[0])
+		return 0;
+
+	question = ask(job, look, err);
+	give(&question, job->row.id);
+	give(&question, job->workspace.text);
+	r = next_row(&question);
+	if (r == 0)
+		return error_set(err, ERROR_NOT_FOUND, ENOENT,
+				 "there is no delegation %s that others could be before",
+				 job->row.id);
+	if (r < 0)
+		return r;
+
+	ret->created_wall_ms = sqlite3_column_int64(question.stmt, 0);
+	ret->rowid = sqlite3_column_int64(question.stmt, 1);
+	return 0;
+}
+
 static int run_list(struct outbox_job *job, struct error *err)
 {
 	static const char look[] =
 		"SELECT" ROW " FROM delegation WHERE workspace = ?1 AND (?2 IS NULL OR status = ?2)"
-		" ORDER BY created_at DESC, rowid DESC LIMIT ?3";
-	struct question question = ask(job, look, err);
+		" AND created_at <= ?3 AND (created_at < ?3 OR rowid < ?4)"
+		" ORDER BY created_at DESC, rowid DESC LIMIT ?5";
+	struct question question;
+	struct place before;
+	int r;
 
+	r = find_place(job, &before, err);
+	if (r < 0)
+		return r;
+
+	question = ask(job, look, err);
 	give(&question, job->workspace.text);
 	give(&question, job->by_status ? delegate_status_name(job->row.status) : NULL);
+	give_int(&question, before.created_wall_ms);
+	give_int(&question, before.rowid);
 	give_int(&question, (int64_t)job->limit);
 	return read_rows(&question, job->limit);
 }

@@ -49,7 +49,7 @@ enum outbox_job_kind {
 	OUTBOX_TASK,   /* of row.id into task; NULL when it is not there any more */
 	OUTBOX_UPDATE, /* what of row may change; the task is dropped: it is needed no more */
 	OUTBOX_FIND,   /* row.id, if the workspace has it, into found */
-	OUTBOX_LIST,   /* of the workspace, newest first, into found */
+	OUTBOX_LIST,   /* of the workspace, newest first, into found; those before row.id, if any */
 	OUTBOX_OPEN,   /* a page of those of all workspaces that have not ended, into found */
 	OUTBOX_PRUNE,  /* so many old ones go, of whatever workspace */
 };

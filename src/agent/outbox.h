@@ -96,8 +96,14 @@ int outbox_create(struct outbox *outbox, const struct outbox_order *order, struc
 
 /* Told with one, or with none. */
 int outbox_find(struct outbox *outbox, const char *id, struct waiter *waiter, struct error *err);
-/* Told with the newest; status NULL: of any. */
-int outbox_list(struct outbox *outbox, const enum delegate_status *status, size_t limit,
+struct outbox_selection {
+	const enum delegate_status *status; /* NULL: of any */
+	const char *before; /* the id of one: only those that came before it; NULL: all */
+	size_t limit;
+};
+
+/* Told with the newest; ERROR_NOT_FOUND when there is no such one to be before. */
+int outbox_list(struct outbox *outbox, const struct outbox_selection *selection,
 		struct waiter *waiter, struct error *err);
 
 /* One that has not ended; NULL: it has, or never was. Borrowed until the next turn. */

@@ -38,12 +38,14 @@ int cmd_delegations(struct ctl *ctl)
 
 	table_init(&table, names, ARRAY_LEN(names));
 	if (limit && parse_int64(limit, 1, INT32_MAX, &n) < 0)
-		return say_usage("delegations", "--limit is a number, not '%s'", limit);
+		return say_usage("delegations", "--limit is a number from 1 to 500, not '%s'",
+				 limit);
 
 	ctl_begin_params(ctl, &params);
 	params_string(&params, "status", args_get(&ctl->args, "status"));
 	if (limit)
 		params_int64(&params, "limit", n);
+	params_string(&params, "before", args_get(&ctl->args, "before"));
 	status = ctl_call(ctl, "delegation.list", &params, &answer);
 	if (status)
 		return status;

@@ -78,6 +78,7 @@ static const struct option_spec delegate_options[] = {
 static const struct option_spec delegations_options[] = {
 	{ "status", 0, "STATUS", "only those that are that far", COMPLETES_DELEGATION_STATUS },
 	{ "limit", 0, "N", "how many at most; 50 when left out" },
+	{ "before", 0, "ID", "only those older than that one" },
 	{ NULL },
 };
 

@@ -35,7 +35,8 @@ enum {
 enum {
 	LIST_WORKSPACE,
 	LIST_STATUS,
-	LIST_LIMIT
+	LIST_LIMIT,
+	LIST_BEFORE
 };
 
 static struct outbox *outbox_of(struct call *call, struct error *err)
@@ -235,15 +236,36 @@ static int answer_one(struct call *call, const struct delegation *delegation)
 	return 0;
 }
 
-static int not_found(const struct call *call, struct error *err)
+static int no_such(const struct call *call, const char *id, struct error *err)
 {
-	char id[ID_MAX + 1], shown[ID_MAX + 4];
+	char shown[ID_MAX + 4];
 
-	if (call_text(call, ONE_ID, id, sizeof(id), NULL) < 0)
-		(void)snprintf(id, sizeof(id), "?");
-	return error_set(err, ERROR_NOT_FOUND, ENOENT, "%s has no delegation %s",
+	return error_set(err, ERROR_NOT_FOUND, ENOENT, "%s has no delegation \"%s\"",
 			 call->workspace->settings.name,
 			 error_quote(shown, sizeof(shown), id, strlen(id)));
+}
+
+/* What is no UUID is nobody's id. */
+static int read_id(const struct call *call, unsigned index, char ret[static UUID_LEN + 1],
+		   struct error *err)
+{
+	char text[ID_MAX + 1];
+	int r;
+
+	r = call_text(call, index, text, sizeof(text), err);
+	if (r < 0)
+		return r;
+
+	return parse_uuid(text, ret) < 0 ? no_such(call, text, err) : 0;
+}
+
+static int not_found(const struct call *call, struct error *err)
+{
+	char id[UUID_LEN + 1];
+	int r;
+
+	r = read_id(call, ONE_ID, id, err);
+	return r < 0 ? r : no_such(call, id, err);
 }
 
 static int got(struct call *call, const struct error *failed, struct error *err)
@@ -260,19 +282,16 @@ static int got(struct call *call, const struct error *failed, struct error *err)
 static int look_up(struct call *call, call_resume_fn resume, struct error *err)
 {
 	struct outbox *outbox = outbox_of(call, err);
-	char text[ID_MAX + 1], id[UUID_LEN + 1];
+	char id[UUID_LEN + 1];
 	struct waiter *waiter;
 	int r;
 
 	if (!outbox)
 		return -EIO;
 
-	r = call_text(call, ONE_ID, text, sizeof(text), err);
+	r = read_id(call, ONE_ID, id, err);
 	if (r < 0)
 		return r;
-
-	if (parse_uuid(text, id) < 0)
-		return not_found(call, err);
 
 	waiter = call_park(&call, resume, err);
 	if (!waiter)
@@ -363,26 +382,33 @@ static int read_status(const struct call *call, enum delegate_status *ret, struc
 static int delegation_list(struct call *call, struct error *err)
 {
 	struct outbox *outbox = outbox_of(call, err);
-	bool by_status = arg_given(&call->args[LIST_STATUS]);
-	size_t limit = LIST_DEFAULT;
+	struct outbox_selection selection = { .limit = LIST_DEFAULT };
 	enum delegate_status status;
+	char before[UUID_LEN + 1];
 	struct waiter *waiter;
-	int r;
+	int r = 0;
 
 	if (!outbox)
 		return -EIO;
 
-	r = by_status ? read_status(call, &status, err) : 0;
+	if (arg_given(&call->args[LIST_STATUS])) {
+		selection.status = &status;
+		r = read_status(call, &status, err);
+	}
+	if (r == 0 && arg_given(&call->args[LIST_BEFORE])) {
+		selection.before = before;
+		r = read_id(call, LIST_BEFORE, before, err);
+	}
 	if (r < 0)
 		return r;
 
 	if (arg_given(&call->args[LIST_LIMIT]))
-		limit = (size_t)call->args[LIST_LIMIT].integer;
+		selection.limit = (size_t)call->args[LIST_LIMIT].integer;
 	waiter = call_park(&call, listed, err);
 	if (!waiter)
 		return -ENOMEM;
 
-	r = outbox_list(outbox, by_status ? &status : NULL, limit, waiter, err);
+	r = outbox_list(outbox, &selection, waiter, err);
 	return r < 0 ? r : CALL_PARKED;
 }
 
@@ -421,7 +447,9 @@ const struct method methods_delegation[] = {
 	  FIELDS(FIELD_THE_WORKSPACE,
 		 { "status", FIELD_STRING, .help = "only those that are that far" },
 		 { "limit", FIELD_INTEGER, .min = 1, .max = OUTBOX_LIST_MAX,
-		   .help = "how many at most; 50 when left out" }),
+		   .help = "how many at most; 50 when left out" },
+		 { "before", FIELD_STRING,
+		   .help = "the id of one: only those older than it, to go on with the list" }),
 	  FIELDS({ "delegations", FIELD_OBJECTS, .help = "each as delegation.get" }) },
 	{ "delegation.wait", POLICY_READ, delegation_wait, "wait until a delegation ends",
 	  FIELDS(FIELD_THE_WORKSPACE, THE_DELEGATION,

@@ -119,9 +119,9 @@ def test_delegations_are_a_table(fake, run):
 {ID}  {to}  completed  2h ago   5min ago  all well
 {ID}  {to}  delegated  2h ago   5min ago  -
 """
-    run("-w", "laptop", "delegations", "--status", "failed", "--limit", "7")
+    run("-w", "laptop", "delegations", "--status", "failed", "--limit", "7", "--before", ID)
     assert fake.params_of("delegation.list") == [
-        {}, {"workspace": "laptop", "status": "failed", "limit": 7}]
+        {}, {"workspace": "laptop", "status": "failed", "limit": 7, "before": ID}]
 
 
 def test_a_limit_is_a_number(fake, run):

@@ -416,6 +416,10 @@ def test_lists_are_newest_first_and_by_status(platform, daemon, scout):
     ids = [answer["delegation_id"] for answer in answers]
     assert [row["delegation_id"] for row in listed(daemon)] == ids[::-1]
     assert [row["delegation_id"] for row in listed(daemon, limit=2)] == ids[:2:-1]
+    assert [row["delegation_id"] for row in listed(daemon, limit=2, before=ids[3])] == ids[2:0:-1]
+    assert listed(daemon, before=ids[0]) == []
+    for nobody in ("no id", str(uuid.uuid4())):
+        assert refused(daemon, "delegation.list", before=nobody).kind == "not_found"
     for answer in answers:
         wait(daemon, answer)
     assert len(listed(daemon, status="failed")) == 5

@@ -407,11 +407,13 @@ int outbox_find(struct outbox *outbox, const char *id, struct waiter *waiter, st
 	return wait_for(waiter);
 }
 
-int outbox_list(struct outbox *outbox, const enum delegate_status *status, size_t limit,
+int outbox_list(struct outbox *outbox, const struct outbox_selection *selection,
 		struct waiter *waiter, struct error *err)
 {
-	(void)snprintf(fake.ordered, sizeof(fake.ordered), "%s %zu",
-		       status ? delegate_status_name(*status) : "any", limit);
+	(void)snprintf(fake.ordered, sizeof(fake.ordered), "%s %zu%s%s",
+		       selection->status ? delegate_status_name(*selection->status) : "any",
+		       selection->limit, selection->before ? " before " : "",
+		       selection->before ? selection->before : "");
 	return wait_for(waiter);
 }
 

@@ -151,7 +151,9 @@ TEST(who_waits_when_the_workspace_leaves_is_told)
 	told_init(&ended, &fixture);
 	told_init(&listed, &fixture);
 	CHECK(outbox_await_end(outbox_of(&fixture), told.id, &ended.waiter));
-	CHECK_INT(outbox_list(outbox_of(&fixture), NULL, 50, &listed.waiter, NULL), 0);
+	CHECK_INT(outbox_list(outbox_of(&fixture), &(struct outbox_selection){ .limit = 50 },
+			      &listed.waiter, NULL),
+		  0);
 	workspace_stop(fixture.workspace);
 	CHECK_INT(ended.called, 1);
 	CHECK_INT(ended.err.kind, ERROR_UNAVAILABLE);
@@ -245,13 +247,19 @@ TEST(what_became_of_it_and_is_not_written_down_has_not_happened)
 	fixture_fini(&fixture);
 }
 
+static void list_before(struct fixture *fixture, const struct outbox_selection *selection,
+			struct told *told)
+{
+	told_init(told, fixture);
+	CHECK_INT(outbox_list(told->outbox, selection, &told->waiter, NULL), 0);
+	fixture_settle_store(fixture);
+	CHECK_INT(told->called, 1);
+}
+
 static void list(struct fixture *fixture, const enum delegate_status *status, size_t limit,
 		 struct told *told)
 {
-	told_init(told, fixture);
-	CHECK_INT(outbox_list(told->outbox, status, limit, &told->waiter, NULL), 0);
-	fixture_settle_store(fixture);
-	CHECK_INT(told->called, 1);
+	list_before(fixture, &(struct outbox_selection){ .status = status, .limit = limit }, told);
 }
 
 TEST(the_newest_are_listed_first)
@@ -276,6 +284,40 @@ TEST(the_newest_are_listed_first)
 	list(&fixture, &failed, 50, &listed);
 	CHECK_INT(listed.n, 1);
 	CHECK_TEXT(listed.id, one.id);
+	fixture_fini(&fixture);
+}
+
+TEST(a_list_goes_on_where_another_one_ended)
+{
+	enum delegate_status failed = DELEGATE_FAILED;
+	struct told one, two, three, listed;
+	struct outbox_selection selection = { .limit = 50 };
+	struct fixture fixture;
+
+	outbox_begin(&fixture);
+	outbox_order(&fixture, "one", NULL, &one);
+	outbox_answer(&fixture, POST_DELEGATE, 400, "{\"error\":\"no\"}");
+	outbox_order(&fixture, "two", NULL, &two);
+	outbox_order(&fixture, "three", NULL, &three);
+	/* Within one millisecond, as may be, or after the clock was set back. */
+	(void)outbox_sql(&fixture, "UPDATE delegation SET created_at = 1000");
+
+	selection.before = three.id;
+	list_before(&fixture, &selection, &listed);
+	CHECK_INT(listed.n, 2);
+	CHECK_TEXT(listed.id, two.id);
+	selection.status = &failed;
+	list_before(&fixture, &selection, &listed);
+	CHECK_INT(listed.n, 1);
+	CHECK_TEXT(listed.id, one.id);
+	selection = (struct outbox_selection){ .limit = 50, .before = one.id };
+	list_before(&fixture, &selection, &listed);
+	CHECK_INT(listed.n, 0);
+	CHECK_INT(listed.err.kind, ERROR_NONE);
+
+	selection.before = THEIRS;
+	list_before(&fixture, &selection, &listed);
+	CHECK_INT(listed.err.kind, ERROR_NOT_FOUND);
 	fixture_fini(&fixture);
 }
 

@@ -199,6 +199,11 @@ TEST(one_and_all_of_them_are_told_alike)
 	CHECK_TEXT(fake.ordered, "failed 7");
 	fake_tell(NULL, 0, false);
 	CHECK_HAS(client_hear(&client), "\"delegations\":[]");
+	CHECK(!ask("list", "\"before\":\"" D1 "\""));
+	CHECK_TEXT(fake.ordered, "any 50 before " D1);
+	fake_tell(NULL, 0, false);
+	CHECK_HAS(client_hear(&client), "\"delegations\":[]");
+	check_fails(ask("list", "\"before\":\"x\""), "not_found", "no delegation \\\"x\\\"");
 	fixture_end(&client);
 }
 

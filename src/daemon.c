@@ -39,6 +39,13 @@
 #define READY_RETRY_MS 100  /* the manager's queue was full */
 #define TRIM_AFTER_MS 30000 /* when the last of those that start together has joined */
 
+/* Linux 6.3 and 6.6: later than the oldest headers that we build with. */
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE 65
+#endif
+#define MDWE_REFUSE_EXEC_GAIN (1ul << 0)
+#define MDWE_NO_INHERIT (1ul << 1)
+
 /*
  * Memory for hosts with thousands of workspaces. glibc raises the size from
  * which blocks are mapped (and so given back) each time a large one is freed;
@@ -52,11 +59,34 @@ static void daemon_save_memory(void)
 	(void)mallopt(M_ARENA_MAX, 1);
 }
 
+/* Valgrind writes all code anew: it could not go on. */
+static bool is_in_valgrind(void)
+{
+	const char *preloaded = getenv("LD_PRELOAD");
+
+	return preloaded && strstr(preloaded, "vgpreload");
+}
+
+/*
+ * No memory that is both writable and executable: as MemoryDenyWriteExecute= has
+ * it, but for ourselves only and not for what we start. A plugin's setup.sh may
+ * have to run Node.js; then only that service setting has to go. An older kernel
+ * refuses, as does one where it has been set already.
+ */
+static void daemon_deny_code(void)
+{
+	const unsigned long how = MDWE_REFUSE_EXEC_GAIN | MDWE_NO_INHERIT;
+
+	if (!is_in_valgrind())
+		(void)prctl(PR_SET_MDWE, how, 0ul, 0ul, 0ul);
+}
+
 void daemon_harden(void)
 {
 	struct rlimit limit;
 
 	daemon_save_memory();
+	daemon_deny_code();
 
 	/* No core file, and no other process of ours may look in. */
 	(void)setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The command line, --check-config, --once and --user."""
 
+import ctypes
 import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -44,6 +46,25 @@ def test_helps(daemon):
 def test_a_wrong_command_line_is_64(daemon, arguments):
     out, err = run(daemon, *arguments, status=64, config=False)
     assert out == "" and "molecule-agentd: " in err
+
+
+# ---- what it gives up before anything else ----
+
+PR_GET_MDWE = 66
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+def test_it_gives_up_memory_that_is_writable_and_executable(daemon):
+    """For itself alone: what it starts may need that."""
+    if ctypes.CDLL(None).prctl(PR_GET_MDWE, 0, 0, 0, 0) < 0:
+        pytest.skip("this kernel cannot deny it")
+    trace = daemon.dir / "trace"
+    command = [build_dir() / "src/molecule-agentd", "--check-config", "--config", daemon.etc / "agentd.conf"]
+    subprocess.run(["strace", "-f", "-o", trace, "--trace=prctl", *command], env=daemon.env, capture_output=True,
+                   check=False)
+    calls = re.findall(r"prctl\((?:0x41|PR_SET_MDWE)\b.*", trace.read_text())
+    assert len(calls) == 1
+    assert re.search(r", (0x3|PR_MDWE_REFUSE_EXEC_GAIN\|PR_MDWE_NO_INHERIT), .* = 0$", calls[0]), calls
 
 
 # ---- --check-config ----

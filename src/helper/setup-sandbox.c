@@ -19,10 +19,17 @@
 #include "base/util.h"
 #include "helper/capabilities.h"
 #include "helper/setup-landlock.h"
+#include "helper/setup-modes.h"
 
 #define DESCRIPTORS 1024 /* the daemon's limit is for thousands of connections */
 #define PROCESSES 4096   /* and threads, of the user: no compiler needs them, and a host has more */
 #define NICE 10          /* a heartbeat goes before a compiler */
+
+/* Later than the oldest libraries that we build with; the same numbers everywhere. */
+#define NR_FCHMODAT2 452
+#define NR_SETXATTRAT 463
+#define NR_REMOVEXATTRAT 466
+#define NR_FILE_SETATTR 469
 
 /* What no installation of packages needs, and a way out or into others would. */
 static const int forbidden[] = {
@@ -63,6 +70,13 @@ static const int signalling[] = {
 static const int meddling[] = {
 	SCMP_SYS(prlimit64),      SCMP_SYS(sched_setaffinity),  SCMP_SYS(sched_setattr),
 	SCMP_SYS(sched_setparam), SCMP_SYS(sched_setscheduler),
+};
+
+/* An access control list is a mode by another name. */
+static const int labelling[] = {
+	SCMP_SYS(fremovexattr), SCMP_SYS(fsetxattr),   SCMP_SYS(lremovexattr),
+	SCMP_SYS(lsetxattr),    SCMP_SYS(removexattr), SCMP_SYS(setxattr),
+	NR_SETXATTRAT,          NR_REMOVEXATTRAT,      NR_FILE_SETATTR,
 };
 
 /* A signal by way of a file: whom it goes to, and which. */
@@ -163,9 +177,6 @@ static int forbid_meddling(scmp_filter_ctx filter)
 
 #define SETS(n, bits) SCMP_A##n(SCMP_CMP_MASKED_EQ, (bits), (bits))
 
-/* Later than the oldest libraries that we build with; the same number everywhere. */
-#define NR_FCHMODAT2 452
-
 /*
  * A program of ours that others may run with our rights would be the way to our
  * tokens. What opens files with a structure that no filter can look into is not
@@ -200,7 +211,22 @@ static int forbid_set_id(scmp_filter_ctx filter, uint64_t bit)
 	return r;
 }
 
-static int fill_filter(scmp_filter_ctx filter, const struct setup_sandbox *sandbox)
+/* What Landlock does not confine, and would open files of ours to others. */
+static int keep_to_its_own(scmp_filter_ctx filter)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(labelling); i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EOPNOTSUPP), labelling[i], 0);
+	/* It does from its third version on. Programs open a file first. */
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(truncate), 0);
+	if (r == 0)
+		r = setup_modes_add_rules(filter);
+	return r;
+}
+
+static int fill_filter(scmp_filter_ctx filter, const struct setup_sandbox *sandbox, bool confined)
 {
 	int r;
 
@@ -227,20 +253,27 @@ static int fill_filter(scmp_filter_ctx filter, const struct setup_sandbox *sandb
 		r = forbid_signals_to_all_of(filter, sandbox->daemon);
 	if (r == 0)
 		r = forbid_meddling(filter);
+	if (r == 0 && confined)
+		r = keep_to_its_own(filter);
 	return r;
 }
 
-static int put_up_filter(const struct setup_sandbox *sandbox)
+static int put_up_filter(const struct setup_sandbox *sandbox, bool confined, struct error *err)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
 	int r;
 
 	if (!filter)
-		return -ENOMEM;
+		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory for a filter");
 
-	r = fill_filter(filter, sandbox);
+	r = fill_filter(filter, sandbox, confined);
 	if (r == 0)
 		r = seccomp_load(filter);
+	if (r < 0)
+		(void)error_set(err, ERROR_INTERNAL, -r,
+				"cannot put up a filter of system calls: %m");
+	else if (confined)
+		r = setup_modes_send(sandbox->modes, filter, err);
 	seccomp_release(filter);
 	return r;
 }
@@ -262,9 +295,5 @@ int setup_sandbox_enter(const struct setup_sandbox *sandbox, struct error *err)
 			return r;
 	}
 
-	r = put_up_filter(sandbox);
-	if (r < 0)
-		return error_set(err, ERROR_INTERNAL, -r,
-				 "cannot put up a filter of system calls: %m");
-	return 0;
+	return put_up_filter(sandbox, version > 0, err);
 }

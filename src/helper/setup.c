@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -50,6 +51,7 @@ struct setup {
 	pid_t daemon;
 	char tree_path[PATH_MAX], temporary_path[PATH_MAX];
 	struct setup_keeper keeper;
+	struct setup_modes modes;
 	bool code_memory; /* both writable and executable is to be had */
 };
 
@@ -134,13 +136,15 @@ static int run_shell(const struct setup *setup, struct error *err)
 }
 
 /* In the child. Returns only when it cannot become the script. */
-static int become_script(const struct setup *setup, int said, pid_t keeper, struct error *err)
+static int become_script(const struct setup *setup, int said, int modes, pid_t keeper,
+			 struct error *err)
 {
 	const struct setup_sandbox sandbox = {
 		.tree = TREE_FD,
 		.temporary = setup->temporary,
 		.keeper = keeper,
 		.daemon = setup->daemon,
+		.modes = modes,
 	};
 
 	(void)setsid();
@@ -182,7 +186,7 @@ static int open_pipe(int ends[static 2], struct error *err)
 
 static int start_script(struct setup *setup, struct error *err)
 {
-	int said[2], failure[2], r;
+	int said[2], failure[2], modes[2], r;
 	pid_t keeper = getpid(), pid;
 
 	r = open_pipe(said, err);
@@ -190,6 +194,8 @@ static int start_script(struct setup *setup, struct error *err)
 		r = open_pipe(failure, err);
 	if (r < 0)
 		return r;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, modes) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "cannot run setup.sh: %m");
 
 	pid = fork();
 	if (pid < 0)
@@ -197,17 +203,21 @@ static int start_script(struct setup *setup, struct error *err)
 	if (pid == 0) {
 		struct error why = { 0 };
 
-		(void)become_script(setup, said[1], keeper, &why);
+		(void)become_script(setup, said[1], modes[1], keeper, &why);
 		(void)fd_write_all(failure[1], why.text, strlen(why.text));
 		_exit(1);
 	}
 
 	(void)close(said[1]);
 	(void)close(failure[1]);
+	(void)close(modes[1]);
 	setup->keeper.script = pid;
 	setup->keeper.said = said[0];
 	r = hear_failure(failure[0], err);
+	if (r == 0)
+		r = setup_modes_receive(&setup->modes, modes[0], err);
 	(void)close(failure[0]);
+	(void)close(modes[0]);
 	return r;
 }
 
@@ -299,6 +309,9 @@ static int run(struct setup *setup, struct error *err)
 
 	setup->keeper.log = LOG_FD;
 	setup->keeper.boss = STDOUT_FILENO;
+	setup->keeper.modes = &setup->modes;
+	setup->modes.places[0] = setup->tree_path;
+	setup->modes.places[1] = setup->temporary_path;
 	setup->keeper.log_max = (uint64_t)setup->log_max;
 	setup->code_memory = has_code_memory();
 	r = setup_keeper_init(&setup->keeper, err);
@@ -337,9 +350,11 @@ static void say_done(struct say *say, const struct setup *setup)
 
 int main(int argc, char *argv[])
 {
-	struct setup setup = {
-		.log_max = 1 << 20, .temporary = -1, .daemon = getppid(), .keeper.signals = -1
-	};
+	struct setup setup = { .log_max = 1 << 20,
+			       .temporary = -1,
+			       .daemon = getppid(),
+			       .keeper.signals = -1,
+			       .modes.fd = -1 };
 	struct refusal refusal = { 0 };
 	struct say say;
 	int r;
@@ -356,6 +371,7 @@ int main(int argc, char *argv[])
 	else
 		say_done(&say, &setup);
 	setup_keeper_fini(&setup.keeper);
+	setup_modes_fini(&setup.modes);
 	say_fini(&say);
 	return r < 0;
 }

@@ -292,19 +292,19 @@ TEST(what_it_leaves_behind_does_not_stay)
 }
 
 /*
- * Fifty at a time, which the kernel counts: each has a byte locked. As long as there is
+ * Twenty at a time, which the kernel counts: each has a byte locked. As long as there is
  * one of them they fork, each into a session of its own - or until there is no use in it.
  */
 static const char bomb[] = "exec /usr/bin/python3 -c '\n"
 			   "import fcntl, os, signal, time\n"
 			   "places = open(\"places\", \"w\")\n"
 			   "def has_place():\n"
-			   "  for place in range(50):\n"
+			   "  for place in range(20):\n"
 			   "    try: fcntl.lockf(places, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)\n"
 			   "    except OSError: continue\n"
 			   "    return True\n"
 			   "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
-			   "end = time.monotonic() + 20\n"
+			   "end = time.monotonic() + 10\n"
 			   "while time.monotonic() < end:\n"
 			   "  if os.fork() == 0:\n"
 			   "    os.setsid()\n"
@@ -455,6 +455,52 @@ TEST(it_cannot_meddle_with_the_daemon_without_landlock_either)
 	CHECK(pthread_create(&thread, NULL, stay, NULL) == 0);
 	CHECK_TEXT(run(reaching_out), "");
 	CHECK(got.ok && !got.landlock);
+}
+
+/* Every way to change a mode, and what comes of it. */
+static const char modes[] =
+	"cd $TMPDIR; mkdir -p d; echo x >a; echo x >d/b; ln -s ../../../token link\n"
+	"chmod 600 a d/b && cd d && chmod 640 b && chmod 604 ../a && cd .. && chmod 711 $PLUGIN_DIR\n"
+	"stat -c %a a d/b $PLUGIN_DIR\n"
+	"token=$PLUGIN_DIR/../../token\n"
+	"chmod 666 $token; chmod 666 link; chmod 777 $PLUGIN_DIR/.. ../../..; chmod 666 nothing\n"
+	"exec /usr/bin/python3 -c '\n"
+	"import ctypes, os, sys\n"
+	"token = sys.argv[1]\n"
+	"def attempt(*args, **more):\n"
+	"  try: os.chmod(*args, **more)\n"
+	"  except OSError as error: print(type(error).__name__)\n"
+	"  else: print(\"changed\")\n"
+	"a = os.open(\"a\", os.O_RDONLY)\n"
+	"attempt(a, 0o601)\n"
+	"attempt(\"b\", 0o602, dir_fd=os.open(\"d\", os.O_RDONLY))\n"
+	"attempt(f\"/proc/self/fd/{a}\", 0o600)\n"
+	"attempt(f\"/proc/self/fd/{os.open(token, os.O_PATH)}\", 0o666)\n"
+	"attempt(os.path.basename(token), 0o666, dir_fd=os.open(os.path.dirname(token), os.O_PATH))\n"
+	"try: os.setxattr(token, \"user.x\", b\"y\"); print(\"labelled\")\n"
+	"except OSError: pass\n"
+	"try: os.truncate(token, 0); print(\"cut\")\n"
+	"except OSError: pass\n"
+	"attempt(1 << 20, 0o600)\n"
+	"attempt(\"x\" * 5000, 0o600)' $token 2>/dev/null\n";
+
+TEST(it_opens_nothing_of_ours_to_others)
+{
+	struct stat st;
+	const char *said;
+
+	need_landlock(1);
+	said = run(modes);
+	CHECK(got.ok);
+	CHECK(stat("token", &st) == 0);
+	CHECK_INT(st.st_mode & 07777, 0644);
+	CHECK_INT(st.st_size, 7);
+	CHECK(stat("work", &st) == 0);
+	CHECK_INT(st.st_mode & 07777, 0700);
+	CHECK(strncmp(said, "604\n640\n711\n", 12) == 0);
+	CHECK(strstr(said, "chmod: cannot access 'nothing': No such file or directory\n"));
+	CHECK_TEXT(strstr(said, "changed"), "changed\nchanged\nchanged\nPermissionError\n"
+					    "PermissionError\nOSError\nOSError\n");
 }
 
 TEST(it_gains_no_privileges)

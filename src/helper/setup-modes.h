@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Changes modes for a setup.sh. Landlock lets whoever it confines change the mode of
+ * any file of his user, wherever it is: a token could be opened to everybody. So the
+ * kernel asks us, and we do it ourselves, to what is below the script's own
+ * directories. What is elsewhere keeps its mode (EPERM).
+ */
+
+#include <seccomp.h>
+
+#include "base/error.h"
+#include "base/util.h"
+
+struct setup_modes {
+	int fd;                           /* owned: the kernel's questions; -1: there are none */
+	const char *places[2];            /* borrowed: directories, without symbolic links */
+	struct seccomp_notif *question;   /* owned */
+	struct seccomp_notif_resp *reply; /* owned */
+};
+
+/* For the filter of the process that is to be the script. Negative errno, or 0. */
+int setup_modes_add_rules(scmp_filter_ctx filter);
+/* From the script, which has put up its filter, to us. */
+int setup_modes_send(int socket, scmp_filter_ctx filter, struct error *err);
+int setup_modes_receive(struct setup_modes *modes, int socket, struct error *err);
+void setup_modes_fini(struct setup_modes *modes);
+
+/* Answers one question; false when there will be no more. */
+bool setup_modes_answer(struct setup_modes *modes);

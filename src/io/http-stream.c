@@ -85,10 +85,8 @@ size_t http_stream_receive(struct http_transfer *transfer, const char *bytes, si
 		http_transfer_judge(transfer, HTTP_TOO_LARGE, "reply is too large");
 	else if (!transfer->is_framed)
 		http_transfer_judge(transfer, HTTP_BROKEN, "reply does not say where it ends");
-	else if (!http_transfer_take_room(transfer, len))
-		http_transfer_judge(transfer, HTTP_TOO_LARGE,
-				    "other replies take all the room there is");
-	else if (buffer_append(&transfer->body, bytes, len) < 0)
+	else if (http_transfer_take_room(transfer, len) &&
+		 buffer_append(&transfer->body, bytes, len) < 0)
 		http_transfer_judge(transfer, HTTP_BROKEN, "no memory for the reply");
 	if (transfer->verdict_why)
 		return CURL_WRITEFUNC_ERROR;

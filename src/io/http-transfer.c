@@ -82,6 +82,8 @@ void http_transfer_return_room(struct http_transfer *transfer)
 {
 	if (transfer->room)
 		transfer->room->used -= transfer->room_taken;
+	if (transfer->party)
+		transfer->party->room_used -= transfer->room_taken;
 	transfer->room_taken = 0;
 }
 
@@ -302,11 +304,24 @@ static size_t http_on_head(char *line, size_t size, size_t n, void *context)
 bool http_transfer_take_room(struct http_transfer *transfer, size_t len)
 {
 	struct http_room *room = transfer->room;
+	struct http_party *party = transfer->party;
+	size_t left = room->max ? room->max - MIN(room->used, room->max) : SIZE_MAX;
 
-	if (room->max && len > room->max - MIN(room->used, room->max))
+	if (len > left) {
+		http_transfer_judge(transfer, HTTP_TOO_LARGE,
+				    "other replies take all the room there is");
 		return false;
+	}
+
+	if (party && party->room_used > left - len) {
+		http_transfer_judge(transfer, HTTP_TOO_LARGE,
+				    "other replies of the same one take all the room it may have");
+		return false;
+	}
 
 	room->used += len;
+	if (party)
+		party->room_used += len;
 	transfer->room_taken += len;
 	return true;
 }
@@ -324,11 +339,8 @@ static size_t http_on_body(char *bytes, size_t size, size_t n, void *context)
 		return CURL_WRITEFUNC_ERROR;
 	}
 
-	if (!http_transfer_take_room(transfer, len)) {
-		http_transfer_judge(transfer, HTTP_TOO_LARGE,
-				    "other replies take all the room there is");
+	if (!http_transfer_take_room(transfer, len))
 		return CURL_WRITEFUNC_ERROR;
-	}
 
 	if (buffer_append(&transfer->body, bytes, len) < 0) {
 		http_transfer_judge(transfer, HTTP_BROKEN, "no memory for the reply");

@@ -30,6 +30,7 @@ struct http_transfer {
 	struct http_multi *multi;     /* borrowed; NULL: curl does not have it */
 	struct list node;             /* for the owner */
 	struct http_room *room;       /* borrowed */
+	struct http_party *party;     /* borrowed, until it is detached; or NULL */
 	size_t room_taken;
 	unsigned read_bytes; /* 0: curl's own */
 	bool connecting;     /* for the owner: until on_connected */
@@ -81,7 +82,7 @@ bool http_transfer_was_sent(const struct http_transfer *transfer);
 /* 0: there is none yet. */
 int http_transfer_status(const struct http_transfer *transfer);
 
-/* Room for len more bytes of the body, among all replies. */
+/* Room for len more bytes of the body, among all replies; false: judged. */
 bool http_transfer_take_room(struct http_transfer *transfer, size_t len);
 void http_transfer_return_room(struct http_transfer *transfer);
 

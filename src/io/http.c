@@ -58,6 +58,8 @@ static void http_connected(struct http *http, struct http_transfer *transfer)
 
 	transfer->connecting = false;
 	http->n_connecting--;
+	if (transfer->party)
+		transfer->party->n_connecting--;
 	if (!list_empty(&http->waiting))
 		loop_defer(http->loop, &http->admit);
 }
@@ -73,6 +75,8 @@ static struct http_transfer *http_request_detach(struct http_request *request)
 	struct http_transfer *transfer = TAKE(request->transfer);
 
 	http_connected(request->http, transfer);
+	http_transfer_return_room(transfer);
+	transfer->party = NULL;
 	request->http->stats.in_flight--;
 	request->http = NULL;
 	list_remove(&transfer->node);
@@ -245,23 +249,38 @@ static int http_dial(struct http *http, struct http_transfer *transfer, struct e
 	transfer->multi = http->multi;
 	transfer->connecting = true;
 	http->n_connecting++;
+	if (transfer->party)
+		transfer->party->n_connecting++;
 	list_append(&http->in_flight, &transfer->node);
 	return 0;
 }
 
-static bool http_may_dial(const struct http *http)
+/* One that cannot be reached leaves as many to others as it has. */
+static bool http_may_dial(const struct http *http, const struct http_party *party)
 {
-	return !http->limits.connecting || http->n_connecting < http->limits.connecting;
+	unsigned n_left;
+
+	if (!http->limits.connecting)
+		return true;
+
+	n_left = http->limits.connecting - MIN(http->n_connecting, http->limits.connecting);
+	return n_left && (!party || party->n_connecting < n_left);
 }
 
 static void http_admit(struct loop_work *work)
 {
 	struct http *http = container_of(work, struct http, admit);
 
-	while (!list_empty(&http->waiting) && http_may_dial(http)) {
-		struct http_transfer *transfer =
-			container_of(list_pop(&http->waiting), struct http_transfer, node);
+	list_for_each_safe (node, &http->waiting) {
+		struct http_transfer *transfer = container_of(node, struct http_transfer, node);
 
+		if (!http_may_dial(http, NULL))
+			return;
+
+		if (!http_may_dial(http, transfer->party))
+			continue;
+
+		list_remove(&transfer->node);
 		if (http_dial(http, transfer, NULL) < 0) {
 			http_transfer_judge(transfer, HTTP_REFUSED, "no memory for the request");
 			http_end(http, transfer);
@@ -367,7 +386,8 @@ static int http_begin(struct http *http, struct http_transfer *transfer,
 	transfer->room = &http->room;
 	transfer->on_connected = http_on_connected;
 	transfer->stream.on_flowed = http_on_flowed;
-	if (list_empty(&http->waiting) && http_may_dial(http))
+	transfer->party = spec->party;
+	if (http_may_dial(http, transfer->party))
 		return http_dial(http, transfer, err);
 
 	list_append(&http->waiting, &transfer->node);

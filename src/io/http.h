@@ -52,6 +52,16 @@ typedef bool (*http_may_dial_fn)(const struct sockaddr *address, void *context);
 typedef int (*http_body_fn)(struct http_request *request, const struct http_result *head,
 			    const char *bytes, size_t len);
 
+/*
+ * What all requests for one and the same have of a client's limits: of those that
+ * connect, and of the room for replies, never more than is left for all others.
+ * Zero at first; outlives its requests.
+ */
+struct http_party {
+	unsigned n_connecting;
+	size_t room_used;
+};
+
 /* Everything is borrowed until http_request_start() returns. */
 struct http_spec {
 	const char *method;         /* "GET", "POST", "PUT", "PATCH", "DELETE" */
@@ -84,7 +94,8 @@ struct http_spec {
 	 * else. Through a proxy it is the proxy that dials, and nobody is asked.
 	 */
 	http_may_dial_fn may_dial;
-	void *may_dial_context; /* borrowed until the end of the request */
+	void *may_dial_context;   /* borrowed until the end of the request */
+	struct http_party *party; /* likewise; NULL: none, which has whatever is left */
 };
 
 enum http_outcome {

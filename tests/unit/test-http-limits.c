@@ -103,6 +103,58 @@ TEST(one_that_gives_up_connecting_makes_room)
 	tear_down();
 }
 
+static void on_probed(struct probe *probe)
+{
+	loop_stop(&loop);
+}
+
+/* Until this one has ended, whatever others there are. */
+static void await(struct probe *probe, const struct http_spec *spec)
+{
+	probe->then = on_probed;
+	probe_start(probe, spec);
+	loop_run(&loop);
+	CHECK_INT(probe->n_calls, 1);
+}
+
+TEST(a_party_that_cannot_connect_leaves_half_to_others)
+{
+	struct http_party stuck = { 0 }, well = { 0 };
+	struct probe probes[5] = { 0 }, probe = { 0 };
+	struct http_spec spec;
+
+	set_up();
+	limit_connecting(4);
+	SERVER(mute, { NULL });
+	SERVER(server, { OK_REPLY });
+	spec = mute_spec(&mute);
+	spec.party = &stuck;
+	for (size_t i = 0; i < ARRAY_LEN(probes); i++)
+		probe_start(&probes[i], &spec);
+	CHECK_INT(stuck.n_connecting, 2);
+
+	spec = spec_for(&server);
+	spec.party = &well;
+	await(&probe, &spec);
+	CHECK_INT(probe.result.status, 200);
+	CHECK_INT(well.n_connecting, 0);
+	CHECK_INT(mute.n_accepted, 2);
+
+	/* One of them gives up: the next may try. */
+	http_request_stop(&probes[0].request);
+	CHECK_INT(stuck.n_connecting, 1);
+	while (mute.n_accepted < 3)
+		turn();
+	CHECK_INT(stuck.n_connecting, 2);
+	for (size_t i = 1; i < ARRAY_LEN(probes); i++)
+		http_request_stop(&probes[i].request);
+	CHECK_INT(stuck.n_connecting, 0);
+	n_waiting -= (unsigned)ARRAY_LEN(probes);
+	server_close(&server);
+	server_close(&mute);
+	tear_down();
+}
+
 #define LONG_REPLY "HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n"
 #define SIXTY "123456789012345678901234567890123456789012345678901234567890"
 
@@ -147,6 +199,42 @@ TEST(a_reply_without_room_fails_and_says_why)
 	n_waiting--;
 	fetch(&probe, &server);
 	CHECK_INT(probe.result.outcome, HTTP_ANSWERED);
+	server_close(&server);
+	server_close(&slow);
+	tear_down();
+}
+
+TEST(replies_of_one_party_leave_as_much_room_to_others)
+{
+	struct http_party large = { 0 }, small = { 0 };
+	struct probe half = { 0 }, more = { 0 }, probe = { 0 };
+	struct http_spec spec;
+
+	set_up();
+	http_limit(http, &(struct http_limits){ .body_bytes = 170 });
+	SERVER(slow, { "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n" SIXTY });
+	SERVER(server, { LONG_REPLY SIXTY });
+	spec = spec_for(&slow);
+	spec.party = &large;
+	probe_start(&half, &spec);
+	while (large.room_used < 60)
+		turn();
+
+	spec = spec_for(&server);
+	spec.party = &large;
+	await(&more, &spec);
+	CHECK_INT(more.result.outcome, HTTP_TOO_LARGE);
+	CHECK_TEXT(more.why, "other replies of the same one take all the room it may have");
+	CHECK_INT(large.room_used, 60);
+
+	spec.party = &small;
+	await(&probe, &spec);
+	CHECK_INT(probe.result.outcome, HTTP_ANSWERED);
+	CHECK_INT(small.room_used, 0);
+
+	http_request_stop(&half.request);
+	n_waiting--;
+	CHECK_INT(large.room_used, 0);
 	server_close(&server);
 	server_close(&slow);
 	tear_down();

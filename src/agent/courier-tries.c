@@ -160,6 +160,7 @@ static int courier_start_forwarding(struct courier *courier, struct error *err)
 			.max_body = courier->spec.max_reply,
 			.timeout_ms = timer_left_ms(&courier->deadline) + DEADLINE_SLACK_MS,
 			.unread = true,
+			.party = line_party(&courier->line),
 		},
 		err);
 }
@@ -365,6 +366,7 @@ static int courier_start_calling(struct courier *courier, struct error *err)
 			.max_idle_s = COURIER_IDLE_S,
 			.may_dial = courier_may_dial,
 			.may_dial_context = (void *)(uintptr_t)settings,
+			.party = line_party(&courier->line),
 		},
 		err);
 }

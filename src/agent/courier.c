@@ -408,6 +408,23 @@ static void courier_init(struct courier *courier, const struct courier_spec *spe
 	courier_init_tries(courier);
 }
 
+static int courier_request_line(struct courier *courier, size_t len, struct error *err)
+{
+	struct line_spec spec = {
+		.peer = courier->to,
+		.workspace = courier->spec.member->settings->id,
+		.uid = courier->spec.uid,
+		.bytes = len,
+	};
+	char name[COURIER_NAME_SIZE];
+	int r;
+
+	r = line_request(&courier->line, courier_board(courier), &spec, err);
+	if (r < 0)
+		error_prefix(err, "cannot call %s", courier_name(courier, name));
+	return r;
+}
+
 int courier_new(const struct courier_spec *spec, struct waiter *waiter, struct courier **ret,
 		struct error *err)
 {
@@ -422,7 +439,7 @@ int courier_new(const struct courier_spec *spec, struct waiter *waiter, struct c
 	courier_init(courier, spec);
 	r = courier_fill(courier, &len, err);
 	if (r == 0)
-		r = line_request(&courier->line, courier_board(courier), len, err);
+		r = courier_request_line(courier, len, err);
 	if (r < 0) {
 		courier_count(courier, SWITCHBOARD_FAILED, err->kind);
 		free(courier);

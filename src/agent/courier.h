@@ -52,6 +52,7 @@ enum courier_route {
 struct courier_spec {
 	const struct membership *member; /* borrowed */
 	struct peerbook *book;           /* borrowed */
+	uid_t uid;                       /* of the local user who calls */
 	const char *to;                  /* the peer's id */
 	enum courier_route route;
 	/* One of them, as struct a2a_request has them; borrowed until the courier is freed. */

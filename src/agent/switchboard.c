@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <malloc.h>
+#include <stdio.h>
 
 #include "agent/contact.h"
 
@@ -30,17 +31,24 @@
 #define TRIM_FROM 256
 #define TRIM_AFTER_MS 10000
 
+static unsigned switchboard_free_lines(const struct switchboard *board)
+{
+	return board->settings.max_calls - MIN(board->n_open, board->settings.max_calls);
+}
+
 static void switchboard_on_serve(struct loop_work *work)
 {
 	struct switchboard *board = container_of(work, struct switchboard, serve);
 
 	for (int n = 0; n < LINES_PER_TURN; n++) {
+		struct trunk *trunk = trunks_next(&board->trunks, switchboard_free_lines(board));
 		struct line *line;
 
-		if (list_empty(&board->waiting) || board->n_open >= board->settings.max_calls)
+		if (!trunk)
 			return;
 
-		line = list_entry(list_pop(&board->waiting), struct line, node);
+		line = list_entry(trunk->waiting.next, struct line, node);
+		trunk_open(trunk, &board->trunks, &line->node);
 		board->n_waiting--;
 		board->n_open++;
 		board->most_open = MAX(board->most_open, board->n_open);
@@ -76,7 +84,7 @@ int switchboard_new(struct loop *loop, struct switchboard **ret, struct error *e
 
 	board->loop = loop;
 	timer_init(&board->trim, loop, switchboard_on_trim);
-	list_init(&board->waiting);
+	trunks_init(&board->trunks);
 	list_init(&board->contacts);
 	loop_work_init(&board->serve, switchboard_on_serve);
 	call_settings_init(&board->settings);
@@ -116,30 +124,88 @@ void line_init(struct line *line, line_fn on_open)
 	list_init(&line->node);
 }
 
-int line_request(struct line *line, struct switchboard *board, size_t bytes, struct error *err)
+static const char *limits_name(bool bytes)
 {
-	const struct call_settings *settings = &board->settings;
+	return bytes ? "max_message_bytes" : "max_calls, max_waiting";
+}
+
+static int refuse_all(struct switchboard *board, bool bytes, struct error *err)
+{
+	board->stats.n_refused_all++;
+	return error_set(err, ERROR_OVERLOADED, EBUSY,
+			 "%u calls to peers are out and %u wait already, with messages of %zu "
+			 "bytes (%s); try again when some have ended",
+			 board->n_open, board->n_waiting, board->bytes, limits_name(bytes));
+}
+
+static int refuse_party(struct switchboard *board, const struct trunk *trunk, enum party_kind kind,
+			bool bytes, struct error *err)
+{
+	const struct party *party = trunk->parties[kind];
+	const char *others = "peers";
+	char whose[64] = "to it";
+
+	if (kind == PARTY_CALLER) {
+		(void)snprintf(whose, sizeof(whose), "by user %u in this workspace",
+			       (unsigned)party->uid);
+		others = "callers";
+	}
+	board->stats.n_refused[kind]++;
+	return error_set(err, ERROR_OVERLOADED, EBUSY,
+			 "%u calls %s are out and %u wait already, with messages of %zu bytes; "
+			 "what is left is for other %s (%s): try again when some have ended",
+			 party->n_open, whose, party->n_waiting, party->bytes, others,
+			 limits_name(bytes));
+}
+
+/* Room for one more line: of all that there is, and of its parties' shares. */
+static int switchboard_judge(struct switchboard *board, const struct trunk *trunk, size_t bytes,
+			     struct error *err)
+{
+	uint64_t max_lines = (uint64_t)board->settings.max_calls + board->settings.max_waiting;
+	uint64_t max_bytes = board->settings.max_message_bytes;
+	struct trunk_left left = {
+		.lines = max_lines - MIN((uint64_t)board->n_open + board->n_waiting, max_lines),
+		.bytes = max_bytes - MIN(board->bytes, max_bytes),
+	};
+	enum trunk_verdict verdict;
+	enum party_kind kind;
+
+	if (!left.lines || bytes > left.bytes)
+		return refuse_all(board, left.lines, err);
+
+	verdict = trunk_judge(trunk, &left, bytes, &kind);
+	if (verdict != TRUNK_FITS)
+		return refuse_party(board, trunk, kind, verdict == TRUNK_HAS_BYTES, err);
+
+	return 0;
+}
+
+int line_request(struct line *line, struct switchboard *board, const struct line_spec *spec,
+		 struct error *err)
+{
+	struct trunk *trunk;
+	int r;
 
 	assert(!line->board);
 
-	if (board->n_open + board->n_waiting >= settings->max_calls + settings->max_waiting)
-		return error_set(err, ERROR_OVERLOADED, EBUSY,
-				 "%u calls to peers are out and %u wait already (max_calls, "
-				 "max_waiting)",
-				 board->n_open, board->n_waiting);
+	trunk = trunk_get(&board->trunks, spec->peer, spec->workspace, spec->uid);
+	if (!trunk)
+		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory for a call");
 
-	if (bytes > settings->max_message_bytes - MIN(board->bytes, settings->max_message_bytes))
-		return error_set(err, ERROR_OVERLOADED, EBUSY,
-				 "the messages that are out or wait have %zu bytes already "
-				 "(max_message_bytes)",
-				 board->bytes);
+	r = switchboard_judge(board, trunk, spec->bytes, err);
+	if (r < 0) {
+		trunk_put(trunk);
+		return r;
+	}
 
 	line->board = board;
-	line->bytes = bytes;
+	line->trunk = trunk;
+	line->bytes = spec->bytes;
 	line->open = false;
-	board->bytes += bytes;
+	board->bytes += spec->bytes;
 	board->n_waiting++;
-	list_append(&board->waiting, &line->node);
+	trunk_add(trunk, &board->trunks, &line->node, spec->bytes);
 	loop_defer(board->loop, &board->serve);
 	return 0;
 }
@@ -151,7 +217,7 @@ void line_close(struct line *line)
 	if (!board)
 		return;
 
-	list_remove(&line->node);
+	trunk_remove(TAKE(line->trunk), &board->trunks, &line->node, line->open, line->bytes);
 	board->bytes -= line->bytes;
 	if (line->open)
 		board->n_open--;
@@ -161,6 +227,11 @@ void line_close(struct line *line)
 		loop_defer(board->loop, &board->serve);
 	if (!board->n_open && board->most_open >= TRIM_FROM)
 		timer_start(&board->trim, TRIM_AFTER_MS);
+}
+
+struct http_party *line_party(const struct line *line)
+{
+	return &line->trunk->parties[PARTY_PEER]->http;
 }
 
 void switchboard_count(struct switchboard *board, enum switchboard_route route,
@@ -217,6 +288,27 @@ static void write_outcomes(const struct switchboard_stats *stats, struct buffer 
 	}
 }
 
+static void write_refused(const struct switchboard_stats *stats, struct buffer *out)
+{
+	const struct {
+		const char *share;
+		uint64_t n;
+	} rows[] = {
+		{ "all", stats->n_refused_all },
+		{ "peer", stats->n_refused[PARTY_PEER] },
+		{ "caller", stats->n_refused[PARTY_CALLER] },
+	};
+
+	metrics_family(out, "molecule_a2a_refused", METRIC_COUNTER, NULL,
+		       "Calls to peers that found no room, by whose share of it was used up.");
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const char *const labels[] = { "share", rows[i].share, NULL };
+
+		metrics_sample(out, "molecule_a2a_refused", METRIC_COUNTER, labels,
+			       (double)rows[i].n);
+	}
+}
+
 static void write_latency(const struct switchboard_stats *stats, struct buffer *out)
 {
 	const char *family = "molecule_a2a_latency_seconds";
@@ -259,6 +351,7 @@ static void write_number(struct buffer *out, const char *name, enum metric_type 
 void switchboard_write_metrics(const struct switchboard *board, struct buffer *out)
 {
 	write_outcomes(&board->stats, out);
+	write_refused(&board->stats, out);
 	write_latency(&board->stats, out);
 	write_number(out, "molecule_a2a_fallbacks", METRIC_COUNTER,
 		     (double)board->stats.n_fallbacks,

@@ -4,8 +4,9 @@
 /*
  * What the calls to peers of all workspaces share: so many are out at one time,
  * so many wait for one of these to end, and who comes after is told that there
- * is no more room. They have an HTTP client of their own, whose connections
- * nobody else waits for; and they are counted here.
+ * is no more room. No peer and no caller has so much of it that nothing is left
+ * for others (agent/trunk). They have an HTTP client of their own, whose
+ * connections nobody else waits for; and they are counted here.
  *
  * A call holds a line, waiting or open, until it closes it.
  */
@@ -15,6 +16,7 @@
 #include <stdint.h>
 
 #include "agent/call-settings.h"
+#include "agent/trunk.h"
 #include "base/error.h"
 #include "base/list.h"
 #include "base/metrics.h"
@@ -29,10 +31,19 @@ typedef void (*line_fn)(struct line *line);
 
 struct line {
 	struct switchboard *board; /* borrowed; NULL: closed */
+	struct trunk *trunk;       /* until it is closed */
 	struct list node;          /* while it waits */
 	bool open;
 	size_t bytes; /* of the message */
 	line_fn on_open;
+};
+
+/* Whom a line is for. Borrowed until it was asked for. */
+struct line_spec {
+	const char *peer;      /* its id */
+	const char *workspace; /* id of that which calls */
+	uid_t uid;             /* of the local user who does */
+	size_t bytes;          /* of the message */
 };
 
 /* How a call went, for the numbers. */
@@ -52,7 +63,8 @@ enum switchboard_outcome {
 struct switchboard_stats {
 	uint64_t answered[SWITCHBOARD_ROUTE_LAST + 1], queued[SWITCHBOARD_ROUTE_LAST + 1];
 	uint64_t failed[SWITCHBOARD_ROUTE_LAST + 1][ERROR_KIND_LAST + 1];
-	uint64_t n_fallbacks; /* from direct to the platform */
+	uint64_t n_fallbacks;                                   /* from direct to the platform */
+	uint64_t n_refused[PARTY_KIND_LAST + 1], n_refused_all; /* by whose share was used up */
 	struct histogram latency[SWITCHBOARD_ROUTE_LAST + 1];
 };
 
@@ -60,7 +72,7 @@ struct switchboard {
 	struct loop *loop; /* borrowed */
 	struct http *http; /* owned */
 	struct call_settings settings;
-	struct list waiting;
+	struct trunks trunks;
 	unsigned n_open, n_waiting;
 	unsigned most_open; /* since memory was given back last */
 	struct timer trim;
@@ -76,8 +88,11 @@ void switchboard_configure(struct switchboard *board, const struct call_settings
 
 void line_init(struct line *line, line_fn on_open);
 /* Asks for a line: on_open comes later, from the loop; or ERROR_OVERLOADED. */
-int line_request(struct line *line, struct switchboard *board, size_t bytes, struct error *err);
+int line_request(struct line *line, struct switchboard *board, const struct line_spec *spec,
+		 struct error *err);
 void line_close(struct line *line); /* takes one that is closed */
+/* What its peer has of the HTTP client; until it is closed. */
+struct http_party *line_party(const struct line *line);
 
 /* kind: for FAILED. Nowhere has no latency. */
 void switchboard_count(struct switchboard *board, enum switchboard_route route,

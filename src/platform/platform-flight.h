@@ -16,6 +16,7 @@ struct platform_flight {
 	enum platform_class class;
 	bool queued, keep_raw, unread;
 	platform_body_fn on_body; /* or NULL */
+	struct http_party *party; /* borrowed; or NULL */
 	uint64_t number;          /* in the order of sending */
 	char *method, *url, *what;
 	char id[40], caller[40];

@@ -167,6 +167,7 @@ static void flight_send(struct platform_flight *flight, const char *const header
 		.proxy = settings->proxy,
 		/* The settings were checked: http is there because it was allowed. */
 		.allow_http = strncmp(settings->url, "http:", 5) == 0,
+		.party = flight->party,
 	};
 	struct http *http = platform->http;
 	struct error err = { 0 };
@@ -409,6 +410,7 @@ static int flight_fill(struct platform_flight *flight, const struct platform_spe
 	flight->class = spec->class;
 	flight->keep_raw = spec->keep_raw;
 	flight->unread = spec->unread;
+	flight->party = spec->party;
 	flight->on_body = spec->on_body;
 	flight->max_body = spec->max_body ? spec->max_body : PLATFORM_BODY_MAX;
 	flight->timeout_ms = spec->timeout_ms ? spec->timeout_ms : PLATFORM_TIMEOUT_MS;

@@ -62,6 +62,7 @@ struct platform_spec {
 	bool keep_raw;            /* a body with secrets: checked, not parsed */
 	bool unread;              /* whoever asks reads the answer: see verdict_unread() */
 	platform_body_fn on_body; /* NULL: the body comes whole. Else a 200's comes here, unread */
+	struct http_party *party; /* as of an http_spec, and borrowed as there */
 };
 
 /*

@@ -98,6 +98,7 @@ static int send_out(struct call *call, struct error *err)
 	struct courier_spec spec = {
 		.member = &workspace->membership,
 		.book = workspace_peerbook(workspace, err),
+		.uid = call->caller->uid,
 		.to = to,
 		.message_id = message_id,
 		.timeout_ms = COURIER_TIMEOUT_MS,

@@ -131,7 +131,8 @@ def test_a_thousand_calls_to_a_slow_peer_disturb_nobody(start_platform, daemon, 
     patience = Patience()
     platform.dev.change(bob, url=patience.url)
     daemon.configure(daemon={"log_level": "warning"},
-                     calls={"max_calls": IN_FLIGHT, "max_waiting": WAITING})
+                     # One peer may have half.
+                     calls={"max_calls": 2 * IN_FLIGHT, "max_waiting": 2 * WAITING})
     daemon.add(scout, heartbeat_interval=f"{BEAT_S:.0f}s", peer_networks=NEAR, **QUIET)
     daemon.start()
     daemon.wait_state("scout", "online")

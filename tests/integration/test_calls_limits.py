@@ -99,7 +99,7 @@ def test_what_a_peer_failed_at_goes_on_through_the_platform(daemon, start, peer)
 
 @pytest.mark.dev_platform
 def test_who_comes_after_so_many_is_told_so_and_the_others_are_served(daemon, start, peer):
-    start(calls={"max_calls": 2, "max_waiting": 3})
+    start(calls={"max_calls": 4, "max_waiting": 6})     # of which one peer may have half
     gate = Gate()
     peer.does(held(gate, message("pong")))
     client = daemon.connect()
@@ -131,7 +131,7 @@ def test_limits_can_be_changed_while_calls_are_out(daemon, start, peer):
     client = daemon.connect()
     begin(client, 1, 2)
     peer.wait(1)
-    daemon.configure(calls={"max_calls": 2})
+    daemon.configure(calls={"max_calls": 3})
     assert daemon.call("daemon.reload")["changed"]
     peer.wait(2)
     gate.open()

@@ -123,6 +123,13 @@ static void verify_on_end(struct plugin_helper *helper, struct json_object *done
 	}
 }
 
+/* Somebody has changed it; of what nobody can tell now, nothing is said. */
+static bool is_drift(int r)
+{
+	return r == -EPERM || r == -ENOENT || r == -ENOTDIR || r == -ELOOP;
+}
+
+/* 1: it has begun; 0: there is nothing to look at. */
 static int look_at(struct shelf_task *task, const struct plugin *plugin, struct error *err)
 {
 	static const char *const args[] = { "verify", NULL };
@@ -140,11 +147,13 @@ static int look_at(struct shelf_task *task, const struct plugin *plugin, struct 
 	memcpy(task->version, plugin->current.dir, sizeof(task->version));
 	task->drift_begin = buffer_len(&task->drift);
 	task->n_drift = 0;
-	r = plugin_place_version(task->shelf->dirfd, plugin->name, plugin->current.dir, &fd, NULL);
-	if (r < 0) {
+	r = plugin_place_version(task->shelf->dirfd, plugin->name, plugin->current.dir, &fd, err);
+	if (is_drift(r)) {
 		write_drift(task, "", r == -EPERM ? "mode" : "missing");
 		return 0;
 	}
+	if (r < 0)
+		return r;
 
 	ask.dirfd = fd;
 	r = plugin_helper_start(&task->helper, task->shelf->pool->reaper, &ask, err);

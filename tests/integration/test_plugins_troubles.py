@@ -4,6 +4,8 @@
 import hashlib
 import json
 import os
+import resource
+from pathlib import Path
 
 import pytest
 
@@ -394,3 +396,17 @@ def test_what_is_there_is_not_read_anew_below_those_who_change_it(platform, star
     (place / "demo").unlink()
     assert {name: (row["version"], row["previous"]["version"])
             for name, row in listed(daemon).items()} == {"here": ("1", "2"), "there": ("1", "2")}
+
+
+def test_what_cannot_be_looked_at_now_is_no_drift(platform, daemon, scout):
+    platform.publish("demo")
+    install(daemon)
+    assert daemon.call("plugins.verify")["ok"]
+    taken = {int(path.name) for path in Path(f"/proc/{daemon.pid}/fd").iterdir()}
+    free = min(set(range(len(taken) + 1)) - taken)
+    soft, hard = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (free, hard))
+    error = refused(daemon, "plugins.verify")
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (soft, hard))
+    assert "Too many open files" in error.text
+    assert daemon.call("plugins.verify")["ok"]

@@ -17,5 +17,7 @@ struct contact {
 	struct list node; /* in the switchboard's */
 	struct breaker breaker;
 	enum a2a_version version;
+	/* It closes connections that it has not said it would: each call has one of its own. */
+	int64_t alone_until_ms;
 	int64_t avoid_until_ms; /* it failed: until then it is called through the platform */
 };

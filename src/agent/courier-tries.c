@@ -265,6 +265,10 @@ static void courier_learn(struct courier *courier, const struct http_result *res
 		return;
 
 	courier_note_health(courier, contact, health);
+	/* Its end of the connection was closed, or just closing: then it is so again. */
+	if (result->outcome == HTTP_BROKEN && result->reused)
+		contact->alone_until_ms =
+			courier_now_ms(courier) + courier->spec.member->settings->url_cache_ttl_ms;
 	if (speaks_other)
 		contact->version = courier->version;
 	if (answer->may_fall_back)
@@ -329,6 +333,13 @@ static void courier_on_called(struct http_request *request, const struct http_re
 	a2a_answer_fini(&answer);
 }
 
+static bool courier_needs_connection(const struct courier *courier)
+{
+	const struct peer *peer = courier_peer(courier);
+
+	return peer && peer->contact && courier_now_ms(courier) < peer->contact->alone_until_ms;
+}
+
 static int courier_start_calling(struct courier *courier, struct error *err)
 {
 	AUTO(buffer_fini) struct buffer body = BUFFER_INIT(2 * A2A_MESSAGE_MAX);
@@ -363,6 +374,7 @@ static int courier_start_calling(struct courier *courier, struct error *err)
 			.ca_file = settings->platform.ca_file,
 			.allow_http = true,
 			.takes_unframed = true,
+			.alone = courier_needs_connection(courier),
 			.max_idle_s = COURIER_IDLE_S,
 			.may_dial = courier_may_dial,
 			.may_dial_context = (void *)(uintptr_t)settings,

@@ -121,6 +121,15 @@ void http_transfer_head(const struct http_transfer *transfer, struct http_result
 		ret->content_type = "";
 }
 
+/* One that was to be sent a second time was on one that had died. */
+static bool http_transfer_was_reused(const struct http_transfer *transfer, bool sent)
+{
+	long n_dialled = 0;
+
+	(void)curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &n_dialled);
+	return sent && (transfer->sent || n_dialled == 0);
+}
+
 void http_transfer_result(struct http_transfer *transfer, char why[static CURL_ERROR_SIZE],
 			  struct http_result *result)
 {
@@ -133,6 +142,7 @@ void http_transfer_result(struct http_transfer *transfer, char why[static CURL_E
 		.content_type = "",
 		.length = -1,
 		.sent = sent,
+		.reused = http_transfer_was_reused(transfer, sent),
 		.outcome = http_outcome_of(transfer->code, sent),
 	};
 	if (transfer->verdict_why) {

@@ -403,6 +403,10 @@ static bool http_set_spec(struct http_transfer *transfer, const struct http_spec
 		failed |= curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)transfer->read_bytes);
 	if (spec->max_idle_s)
 		failed |= curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)spec->max_idle_s);
+	if (spec->alone) {
+		failed |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+		failed |= curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+	}
 	failed |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR,
 				   spec->allow_http ? "http,https" : "https");
 	failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(all_ms + HTTP_BACKSTOP_MS));

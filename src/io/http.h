@@ -82,6 +82,7 @@ struct http_spec {
 	 * Whoever reads it sees to it that it is whole, for it may be cut anywhere.
 	 */
 	bool takes_unframed;
+	bool alone; /* a connection of its own, which is not kept */
 	/*
 	 * A kept connection that has rested for longer is not used; 0: for 118 s, as
 	 * curl has it. The other side may just be closing it, and then nobody knows
@@ -112,6 +113,7 @@ enum http_outcome {
 struct http_result {
 	enum http_outcome outcome;
 	bool sent;        /* at least one byte of the request left: the other side may have acted */
+	bool reused;      /* of a failure: it was sent on a kept connection */
 	bool unframed;    /* answered, and the body ends where the connection did */
 	int status;       /* 0 unless answered */
 	const char *body; /* borrowed, NUL behind it; wiped after the callback */

@@ -270,6 +270,17 @@ def test_a_kept_connection_that_dies_with_the_message(daemon, scout, bob):
     assert len(bob.requests) == 2
 
 
+def test_a_peer_that_closes_connections_unannounced_is_dialled_each_time(daemon, scout, bob):
+    """As simple servers do. Once nobody knows what became of a message; not time and again."""
+    bob.does(echo, hang_up, echo)
+    send(daemon)
+    assert refused(daemon).kind == "unknown_outcome"
+    for _ in range(3):
+        send(daemon)
+    connections = [request.connection for request in bob.requests]
+    assert connections[0] == connections[1] and len(set(connections[1:])) == 4
+
+
 def test_a_peer_that_does_not_answer_in_time(daemon, scout, bob):
     gate = Gate()
     bob.does(held(gate, echo), echo)

@@ -372,7 +372,37 @@ TEST(a_post_on_a_dying_connection_is_not_sent_twice)
 
 	CHECK_INT(probe.result.outcome, HTTP_BROKEN);
 	CHECK_TEXT(probe.why, "connection closed without a reply; not sent a second time");
+	CHECK(probe.result.reused);
 	CHECK_INT(fetch_twice("PATCH", 2).result.outcome, HTTP_BROKEN);
+}
+
+TEST(who_wants_to_be_alone_has_a_connection_of_his_own)
+{
+	struct probe probe = { 0 };
+	struct http_spec spec;
+
+	set_up();
+	SERVER(server, { OK_REPLY }, { OK_REPLY }, { OK_REPLY }, { "", 0, CLOSE });
+	fetch(&probe, &server);
+	spec = spec_for(&server);
+	spec.method = "POST";
+	spec.alone = true;
+	for (int i = 0; i < 2; i++) {
+		probe_start(&probe, &spec);
+		finish();
+		CHECK_INT(probe.result.status, 200);
+	}
+	CHECK_INT(server.n_accepted, 3);
+
+	probe_start(&probe, &spec);
+	finish();
+	CHECK_INT(probe.result.outcome, HTTP_BROKEN);
+	CHECK(!probe.result.reused);
+	CHECK_INT(server.n_accepted, 4);
+	/* And leaves alone what was kept for others. */
+	CHECK_INT(server.n_open, 1);
+	server_close(&server);
+	tear_down();
 }
 
 TEST(what_is_idempotent_is_sent_again_on_a_new_connection)

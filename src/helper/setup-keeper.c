@@ -131,7 +131,7 @@ static bool attend(struct setup_keeper *keeper)
 		{ .fd = keeper->said, .events = POLLIN },
 		{ .fd = keeper->signals, .events = POLLIN },
 		{ .fd = keeper->boss },
-		{ .fd = keeper->modes->fd, .events = POLLIN },
+		{ .fd = keeper->warden->fd, .events = POLLIN },
 	};
 	struct signalfd_siginfo signal;
 	bool ended;
@@ -144,8 +144,8 @@ static bool attend(struct setup_keeper *keeper)
 	if (polls[2].revents)
 		keeper->interrupted = true;
 	if (polls[3].revents &&
-	    (!(polls[3].revents & POLLIN) || !setup_modes_answer(keeper->modes)))
-		setup_modes_fini(keeper->modes);
+	    (!(polls[3].revents & POLLIN) || !setup_warden_answer(keeper->warden)))
+		setup_warden_fini(keeper->warden);
 	while (read(keeper->signals, &signal, sizeof(signal)) == sizeof(signal))
 		if (signal.ssi_signo != SIGCHLD)
 			keeper->interrupted = true;

@@ -13,7 +13,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
-#include "helper/setup-modes.h"
+#include "helper/setup-warden.h"
 
 #define SETUP_TAIL_MAX 240 /* bytes of the last line, for a sentence */
 
@@ -21,8 +21,8 @@ struct setup_keeper {
 	int log, said; /* borrowed: where to keep what it says, and where it comes from */
 	int boss;      /* borrowed: broken when the daemon is gone, or has lost interest */
 	int signals;   /* owned */
-	struct setup_modes *modes; /* borrowed */
-	pid_t script;              /* 0: it has ended */
+	struct setup_warden *warden; /* borrowed */
+	pid_t script;                /* 0: it has ended */
 	uint64_t log_max;
 	/* What came of it. */
 	uint64_t n_said, n_lost; /* bytes; lost: over the limit, or the disk is full */

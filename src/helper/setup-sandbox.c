@@ -19,7 +19,7 @@
 #include "base/util.h"
 #include "helper/capabilities.h"
 #include "helper/setup-landlock.h"
-#include "helper/setup-modes.h"
+#include "helper/setup-warden.h"
 
 #define DESCRIPTORS 1024 /* the daemon's limit is for thousands of connections */
 #define PROCESSES 4096   /* and threads, of the user: no compiler needs them, and a host has more */
@@ -222,7 +222,7 @@ static int keep_to_its_own(scmp_filter_ctx filter)
 	if (r == 0)
 		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(truncate), 0);
 	if (r == 0)
-		r = setup_modes_add_rules(filter);
+		r = setup_warden_add_rules(filter);
 	return r;
 }
 
@@ -273,7 +273,7 @@ static int put_up_filter(const struct setup_sandbox *sandbox, bool confined, str
 		(void)error_set(err, ERROR_INTERNAL, -r,
 				"cannot put up a filter of system calls: %m");
 	else if (confined)
-		r = setup_modes_send(sandbox->modes, filter, err);
+		r = setup_warden_send(sandbox->warden, filter, err);
 	seccomp_release(filter);
 	return r;
 }

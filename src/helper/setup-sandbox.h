@@ -26,7 +26,7 @@ struct setup_sandbox {
 	int tree, temporary; /* directories that it may write in */
 	pid_t keeper;        /* who must not be signalled, nor the parent of that one */
 	pid_t daemon;
-	int modes; /* a socket to the keeper, who changes modes for it: see setup-modes.h */
+	int warden; /* a socket to the keeper: see setup-warden.h */
 };
 
 /* 0: this kernel has none, or keeps it from us. */

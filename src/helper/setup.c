@@ -51,7 +51,7 @@ struct setup {
 	pid_t daemon;
 	char tree_path[PATH_MAX], temporary_path[PATH_MAX];
 	struct setup_keeper keeper;
-	struct setup_modes modes;
+	struct setup_warden warden;
 	bool code_memory; /* both writable and executable is to be had */
 };
 
@@ -136,7 +136,7 @@ static int run_shell(const struct setup *setup, struct error *err)
 }
 
 /* In the child. Returns only when it cannot become the script. */
-static int become_script(const struct setup *setup, int said, int modes, pid_t keeper,
+static int become_script(const struct setup *setup, int said, int warden, pid_t keeper,
 			 struct error *err)
 {
 	const struct setup_sandbox sandbox = {
@@ -144,7 +144,7 @@ static int become_script(const struct setup *setup, int said, int modes, pid_t k
 		.temporary = setup->temporary,
 		.keeper = keeper,
 		.daemon = setup->daemon,
-		.modes = modes,
+		.warden = warden,
 	};
 
 	(void)setsid();
@@ -186,7 +186,7 @@ static int open_pipe(int ends[static 2], struct error *err)
 
 static int start_script(struct setup *setup, struct error *err)
 {
-	int said[2], failure[2], modes[2], r;
+	int said[2], failure[2], warden[2], r;
 	pid_t keeper = getpid(), pid;
 
 	r = open_pipe(said, err);
@@ -194,7 +194,7 @@ static int start_script(struct setup *setup, struct error *err)
 		r = open_pipe(failure, err);
 	if (r < 0)
 		return r;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, modes) < 0)
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, warden) < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "cannot run setup.sh: %m");
 
 	pid = fork();
@@ -203,21 +203,21 @@ static int start_script(struct setup *setup, struct error *err)
 	if (pid == 0) {
 		struct error why = { 0 };
 
-		(void)become_script(setup, said[1], modes[1], keeper, &why);
+		(void)become_script(setup, said[1], warden[1], keeper, &why);
 		(void)fd_write_all(failure[1], why.text, strlen(why.text));
 		_exit(1);
 	}
 
 	(void)close(said[1]);
 	(void)close(failure[1]);
-	(void)close(modes[1]);
+	(void)close(warden[1]);
 	setup->keeper.script = pid;
 	setup->keeper.said = said[0];
 	r = hear_failure(failure[0], err);
 	if (r == 0)
-		r = setup_modes_receive(&setup->modes, modes[0], err);
+		r = setup_warden_receive(&setup->warden, warden[0], err);
 	(void)close(failure[0]);
-	(void)close(modes[0]);
+	(void)close(warden[0]);
 	return r;
 }
 
@@ -309,9 +309,9 @@ static int run(struct setup *setup, struct error *err)
 
 	setup->keeper.log = LOG_FD;
 	setup->keeper.boss = STDOUT_FILENO;
-	setup->keeper.modes = &setup->modes;
-	setup->modes.places[0] = setup->tree_path;
-	setup->modes.places[1] = setup->temporary_path;
+	setup->keeper.warden = &setup->warden;
+	setup->warden.places[0] = setup->tree_path;
+	setup->warden.places[1] = setup->temporary_path;
 	setup->keeper.log_max = (uint64_t)setup->log_max;
 	setup->code_memory = has_code_memory();
 	r = setup_keeper_init(&setup->keeper, err);
@@ -354,7 +354,7 @@ int main(int argc, char *argv[])
 			       .temporary = -1,
 			       .daemon = getppid(),
 			       .keeper.signals = -1,
-			       .modes.fd = -1 };
+			       .warden.fd = -1 };
 	struct refusal refusal = { 0 };
 	struct say say;
 	int r;
@@ -371,7 +371,7 @@ int main(int argc, char *argv[])
 	else
 		say_done(&say, &setup);
 	setup_keeper_fini(&setup.keeper);
-	setup_modes_fini(&setup.modes);
+	setup_warden_fini(&setup.warden);
 	say_fini(&say);
 	return r < 0;
 }

@@ -4,7 +4,7 @@
  * its descriptor: whatever happens to its name meanwhile, that is what is changed.
  */
 
-#include "helper/setup-modes.h"
+#include "helper/setup-warden.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +29,7 @@ struct change {
 	int flags;
 };
 
-int setup_modes_add_rules(scmp_filter_ctx filter)
+int setup_warden_add_rules(scmp_filter_ctx filter)
 {
 	static const struct {
 		int syscall;
@@ -55,7 +55,7 @@ union control {
 	char bytes[CMSG_SPACE(sizeof(int))];
 };
 
-int setup_modes_send(int socket, scmp_filter_ctx filter, struct error *err)
+int setup_warden_send(int socket, scmp_filter_ctx filter, struct error *err)
 {
 	union control control = { 0 };
 	struct iovec byte = { .iov_base = (char[1]){ 0 }, .iov_len = 1 };
@@ -78,7 +78,7 @@ int setup_modes_send(int socket, scmp_filter_ctx filter, struct error *err)
 	return 0;
 }
 
-int setup_modes_receive(struct setup_modes *modes, int socket, struct error *err)
+int setup_warden_receive(struct setup_warden *warden, int socket, struct error *err)
 {
 	union control control = { 0 };
 	struct iovec byte = { .iov_base = (char[1]){ 0 }, .iov_len = 1 };
@@ -102,20 +102,20 @@ int setup_modes_receive(struct setup_modes *modes, int socket, struct error *err
 		return error_set(err, ERROR_INTERNAL, EBADMSG,
 				 "cannot watch over the modes of files: %m");
 
-	memcpy(&modes->fd, CMSG_DATA(header), sizeof(modes->fd));
-	if (seccomp_notify_alloc(&modes->question, &modes->reply) < 0)
+	memcpy(&warden->fd, CMSG_DATA(header), sizeof(warden->fd));
+	if (seccomp_notify_alloc(&warden->question, &warden->reply) < 0)
 		return error_set(err, ERROR_INTERNAL, ENOMEM,
 				 "cannot watch over the modes of files: %m");
 	return 0;
 }
 
-void setup_modes_fini(struct setup_modes *modes)
+void setup_warden_fini(struct setup_warden *warden)
 {
-	fd_close_auto(&modes->fd);
-	modes->fd = -1;
-	seccomp_notify_free(modes->question, modes->reply);
-	modes->question = NULL;
-	modes->reply = NULL;
+	fd_close_auto(&warden->fd);
+	warden->fd = -1;
+	seccomp_notify_free(warden->question, warden->reply);
+	warden->question = NULL;
+	warden->reply = NULL;
 }
 
 /* --- answering --- */
@@ -203,7 +203,7 @@ static bool is_below(const char *path, const char *place)
 	return strncmp(path, place, len) == 0 && (path[len] == '/' || !path[len]);
 }
 
-static int change_mode(const struct setup_modes *modes, const struct change *change)
+static int change_mode(const struct setup_warden *warden, const struct change *change)
 {
 	AUTO(fd_close) int fd = open_target(change);
 	char name[32], path[PATH_MAX];
@@ -219,19 +219,19 @@ static int change_mode(const struct setup_modes *modes, const struct change *cha
 		return -EPERM;
 
 	path[len] = '\0';
-	if ((!is_below(path, modes->places[0]) && !is_below(path, modes->places[1])) ||
+	if ((!is_below(path, warden->places[0]) && !is_below(path, warden->places[1])) ||
 	    fstat(fd, &st) < 0 || st.st_uid != geteuid())
 		return -EPERM;
 	/* It may not be his who asked any more. */
-	if (seccomp_notify_id_valid(modes->fd, modes->question->id) < 0)
+	if (seccomp_notify_id_valid(warden->fd, warden->question->id) < 0)
 		return -ESRCH;
 	return chmod(name, change->mode) < 0 ? -errno : 0;
 }
 
-static int answer(const struct setup_modes *modes)
+static int answer(const struct setup_warden *warden)
 {
-	const struct seccomp_data *data = &modes->question->data;
-	struct change change = { .pid = (pid_t)modes->question->pid, .dirfd = AT_FDCWD };
+	const struct seccomp_data *data = &warden->question->data;
+	struct change change = { .pid = (pid_t)warden->question->pid, .dirfd = AT_FDCWD };
 
 	if (data->nr == SCMP_SYS(fchmod)) {
 		change.dirfd = (int)data->args[0];
@@ -249,18 +249,18 @@ static int answer(const struct setup_modes *modes)
 	if (change.mode & SET_ID)
 		return -EPERM;
 
-	return change_mode(modes, &change);
+	return change_mode(warden, &change);
 }
 
-bool setup_modes_answer(struct setup_modes *modes)
+bool setup_warden_answer(struct setup_warden *warden)
 {
-	memset(modes->question, 0, sizeof(*modes->question));
+	memset(warden->question, 0, sizeof(*warden->question));
 	/* Who has asked may be dead by now; it is no question any more then. */
-	if (seccomp_notify_receive(modes->fd, modes->question) < 0)
+	if (seccomp_notify_receive(warden->fd, warden->question) < 0)
 		return errno == EINTR || errno == ENOENT;
 
-	*modes->reply = (struct seccomp_notif_resp){ .id = modes->question->id };
-	modes->reply->error = answer(modes);
-	(void)seccomp_notify_respond(modes->fd, modes->reply);
+	*warden->reply = (struct seccomp_notif_resp){ .id = warden->question->id };
+	warden->reply->error = answer(warden);
+	(void)seccomp_notify_respond(warden->fd, warden->reply);
 	return true;
 }

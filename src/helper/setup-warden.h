@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/util.h"
 
-struct setup_modes {
+struct setup_warden {
 	int fd;                           /* owned: the kernel's questions; -1: there are none */
 	const char *places[2];            /* borrowed: directories, without symbolic links */
 	struct seccomp_notif *question;   /* owned */
@@ -21,11 +21,11 @@ struct setup_modes {
 };
 
 /* For the filter of the process that is to be the script. Negative errno, or 0. */
-int setup_modes_add_rules(scmp_filter_ctx filter);
+int setup_warden_add_rules(scmp_filter_ctx filter);
 /* From the script, which has put up its filter, to us. */
-int setup_modes_send(int socket, scmp_filter_ctx filter, struct error *err);
-int setup_modes_receive(struct setup_modes *modes, int socket, struct error *err);
-void setup_modes_fini(struct setup_modes *modes);
+int setup_warden_send(int socket, scmp_filter_ctx filter, struct error *err);
+int setup_warden_receive(struct setup_warden *warden, int socket, struct error *err);
+void setup_warden_fini(struct setup_warden *warden);
 
 /* Answers one question; false when there will be no more. */
-bool setup_modes_answer(struct setup_modes *modes);
+bool setup_warden_answer(struct setup_warden *warden);

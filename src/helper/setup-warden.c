@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/seccomp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -29,6 +30,13 @@ struct change {
 	int flags;
 };
 
+static const int forking[] = {
+	SCMP_SYS(clone),
+	SCMP_SYS(clone3),
+	SCMP_SYS(fork),
+	SCMP_SYS(vfork),
+};
+
 int setup_warden_add_rules(scmp_filter_ctx filter)
 {
 	static const struct {
@@ -45,6 +53,8 @@ int setup_warden_add_rules(scmp_filter_ctx filter)
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(calls); i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_NOTIFY, calls[i].syscall, 1,
 				     SCMP_CMP(calls[i].mode, SCMP_CMP_MASKED_EQ, SET_ID, 0));
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(forking); i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_NOTIFY, forking[i], 0);
 	return r;
 }
 
@@ -74,7 +84,7 @@ int setup_warden_send(int socket, scmp_filter_ctx filter, struct error *err)
 	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
 	if (fd < 0 || sendmsg(socket, &message, 0) < 0)
 		return error_set(err, ERROR_INTERNAL, fd < 0 ? EBADF : errno,
-				 "cannot watch over the modes of files: %m");
+				 "cannot watch over setup.sh: %m");
 	return 0;
 }
 
@@ -99,13 +109,11 @@ int setup_warden_receive(struct setup_warden *warden, int socket, struct error *
 
 	header = len > 0 ? CMSG_FIRSTHDR(&message) : NULL;
 	if (!header || header->cmsg_type != SCM_RIGHTS)
-		return error_set(err, ERROR_INTERNAL, EBADMSG,
-				 "cannot watch over the modes of files: %m");
+		return error_set(err, ERROR_INTERNAL, EBADMSG, "cannot watch over setup.sh: %m");
 
 	memcpy(&warden->fd, CMSG_DATA(header), sizeof(warden->fd));
 	if (seccomp_notify_alloc(&warden->question, &warden->reply) < 0)
-		return error_set(err, ERROR_INTERNAL, ENOMEM,
-				 "cannot watch over the modes of files: %m");
+		return error_set(err, ERROR_INTERNAL, ENOMEM, "cannot watch over setup.sh: %m");
 	return 0;
 }
 
@@ -228,6 +236,15 @@ static int change_mode(const struct setup_warden *warden, const struct change *c
 	return chmod(name, change->mode) < 0 ? -errno : 0;
 }
 
+static bool forks(const struct setup_warden *warden)
+{
+	for (size_t i = 0; i < ARRAY_LEN(forking); i++)
+		if (warden->question->data.nr == forking[i])
+			return true;
+
+	return false;
+}
+
 static int answer(const struct setup_warden *warden)
 {
 	const struct seccomp_data *data = &warden->question->data;
@@ -260,7 +277,10 @@ bool setup_warden_answer(struct setup_warden *warden)
 		return errno == EINTR || errno == ENOENT;
 
 	*warden->reply = (struct seccomp_notif_resp){ .id = warden->question->id };
-	warden->reply->error = answer(warden);
+	if (forks(warden))
+		warden->reply->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+	else
+		warden->reply->error = answer(warden);
 	(void)seccomp_notify_respond(warden->fd, warden->reply);
 	return true;
 }

@@ -2,10 +2,16 @@
 #pragma once
 
 /*
- * Changes modes for a setup.sh. Landlock lets whoever it confines change the mode of
+ * What the kernel asks us before a setup.sh may do it.
+ *
+ * It changes modes by us. Landlock lets whoever it confines change the mode of
  * any file of his user, wherever it is: a token could be opened to everybody. So the
  * kernel asks us, and we do it ourselves, to what is below the script's own
  * directories. What is elsewhere keeps its mode (EPERM).
+ *
+ * It forks when we say so. As long as we answer, we do; when we are about to kill it, we
+ * do not any more, and whoever forks stands still. However fast it was, it stays as
+ * many as it is.
  */
 
 #include <seccomp.h>

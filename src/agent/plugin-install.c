@@ -227,7 +227,7 @@ static void install_set_up(struct plugin_install *install)
 static void unpack_on_end(struct plugin_helper *helper, struct json_object *done,
 			  const struct error *err)
 {
-	struct plugin_install *install = container_of(helper, struct plugin_install, helper);
+	struct plugin_install *install = install_of(helper);
 	struct error failed = err ? *err : (struct error){ 0 };
 	int r = err ? -EIO : 0;
 
@@ -256,7 +256,7 @@ static void unpack_on_end(struct plugin_helper *helper, struct json_object *done
 static void activate_on_end(struct plugin_helper *helper, struct json_object *done,
 			    const struct error *err)
 {
-	install_end(container_of(helper, struct plugin_install, helper), err);
+	install_end(install_of(helper), err);
 }
 
 static int activate(struct plugin_install *install, struct error *err)

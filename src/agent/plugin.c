@@ -89,23 +89,6 @@ static int copy_text(char **dst, const char *src)
 	return src && !*dst ? -ENOMEM : 0;
 }
 
-int plugin_record_copy(struct plugin_record *dst, const struct plugin_record *src)
-{
-	struct plugin_record copy = *src;
-	int version = copy_text(&copy.version, src->version);
-	int description = copy_text(&copy.description, src->description);
-	int source = copy_text(&copy.source, src->source);
-
-	if (version < 0 || description < 0 || source < 0) {
-		plugin_record_fini(&copy);
-		return -ENOMEM;
-	}
-
-	plugin_record_fini(dst);
-	*dst = copy;
-	return 0;
-}
-
 static void write_text(struct buffer *out, const char *name, const char *text)
 {
 	(void)buffer_printf(out, ",\"%s\":", name);

@@ -82,7 +82,6 @@ bool plugin_version_is_good(const char *dir);
 
 /* record is zeroed, or was filled. */
 void plugin_record_fini(struct plugin_record *record);
-int plugin_record_copy(struct plugin_record *dst, const struct plugin_record *src);
 /* What plugin_record_read() reads. */
 int plugin_record_write(const struct plugin_record *record, const char *name, struct buffer *out);
 /* record is zeroed. -EBADMSG when that is no record, -ENOMEM. */

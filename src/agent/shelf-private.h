@@ -10,8 +10,6 @@
 #include "agent/plugin-place.h"
 #include "agent/shelf.h"
 
-struct shelf_task;
-
 /* What a kind of task is. */
 struct shelf_kind {
 	/* Its turn has come. An error ends it. */
@@ -43,7 +41,6 @@ struct shelf_task {
 
 	/* A change of what is there. */
 	struct plugin_helper helper;
-	struct plugin_record record;
 	char trash[PLUGIN_TRASH_SIZE];
 
 	/* A look at one, or (name "") at all. */

@@ -17,7 +17,6 @@ void shelf_task_drop(struct shelf_task *task)
 	task->kind->fini(task);
 	plugin_pool_leave(task->shelf->pool, &task->turn);
 	plugin_pool_dismiss(task->shelf->pool);
-	plugin_record_fini(&task->record);
 	buffer_fini(&task->drift);
 	free(task->source);
 	free(task->digest);

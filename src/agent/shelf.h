@@ -22,9 +22,8 @@
 #include "base/error.h"
 
 #define SHELF_PLUGINS_MAX 256 /* of a workspace; agents have a dozen */
-#define SHELF_DRIFT_MAX                                                           \
-	((size_t)256 << 10) /* bytes; who reads on has the plugin installed again \
-			     */
+/* Bytes: who reads on has the plugin installed again. */
+#define SHELF_DRIFT_MAX ((size_t)256 << 10)
 #define SHELF_BY_MAX 64
 
 struct shelf;

@@ -13,4 +13,4 @@
 bool peerbook_calls_direct_at(const struct peerbook *book, const struct peer *peer, int64_t now_ms);
 
 /* Appends what the platform says of a peer, and notes in it where that is. */
-void peerbook_write_row(struct buffer *json, const struct peers_row *row, struct peer *peer);
+void peerbook_write_row(struct buffer *out, const struct peers_row *row, struct peer *peer);

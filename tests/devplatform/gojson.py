@@ -77,13 +77,16 @@ def plain_number(value: float) -> int | float:
 
 
 def has_nul(value: Any) -> bool:
-    """Whether any text in value holds a NUL, which the datastore cannot keep."""
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, list):
-        return any(has_nul(item) for item in value)
-    if isinstance(value, dict):
-        return any("\0" in key or has_nul(item) for key, item in value.items())
+    """Whether any text in value, however deep, holds a NUL, which the datastore cannot keep."""
+    rest = [value]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, str) and "\0" in value:
+            return True
+        if isinstance(value, list):
+            rest.extend(value)
+        if isinstance(value, dict):
+            rest.extend([*value, *value.values()])
     return False
 
 

@@ -137,6 +137,15 @@ def test_what_is_no_answer(daemon, scout, bob, data, content_type, says_why):
     assert routes(bob) == ["direct"]
 
 
+@BOTH
+def test_an_answer_that_is_too_deep(daemon, scout, bob, route):
+    """The peer has answered, by whichever way: that is not a platform that broke down."""
+    bob.does(body(b'{"result":' + b"[" * 500 + b"]" * 500 + b"}"), echo)
+    complaint = refused(daemon, route=route)
+    assert complaint.kind == "peer_error" and "nested deeper" in complaint.text
+    assert routes(bob) == [route]
+
+
 def test_an_answer_that_breaks_off(daemon, scout, bob):
     bob.does(break_off, echo)
     assert refused(daemon).kind == "unknown_outcome"

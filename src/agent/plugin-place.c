@@ -176,20 +176,23 @@ char *plugin_place_path(char dst[static PLUGIN_PATH_SIZE], const char *name, con
 	return dst;
 }
 
-void plugin_place_prune(int dirfd, const char *path)
+bool plugin_place_prune(int dirfd, const char *path)
 {
 	char above[PLUGIN_PATH_SIZE];
+	bool gone = false;
 	char *slash;
 
 	(void)snprintf(above, sizeof(above), "%s", path);
 	do {
 		if (unlinkat(dirfd, above, AT_REMOVEDIR) < 0 && errno != ENOENT)
-			return;
+			return gone;
 
+		gone = true;
 		slash = strrchr(above, '/');
 		if (slash)
 			*slash = '\0';
 	} while (slash);
+	return gone;
 }
 
 int plugin_place_trash_name(char dst[static PLUGIN_TRASH_SIZE])

@@ -49,8 +49,9 @@ int plugin_place_exists(int dirfd, const char *name);
 /* "NAME/versions/VERSION" */
 #define PLUGIN_PATH_SIZE (PLUGIN_NAME_MAX + PLUGIN_VERSION_SIZE + 12)
 char *plugin_place_path(char dst[static PLUGIN_PATH_SIZE], const char *name, const char *version);
-/* Takes away a directory that is empty, and those above it that are now, too. */
-void plugin_place_prune(int dirfd, const char *path);
+/* Takes away a directory that is empty, and those above it that are now, too. Whether it is gone.
+ */
+bool plugin_place_prune(int dirfd, const char *path);
 
 /* Somewhere that nothing is; -EIO without random numbers. */
 int plugin_place_trash_name(char dst[static PLUGIN_TRASH_SIZE]);

@@ -22,7 +22,8 @@
 /* A directory that is to go. */
 struct rubbish {
 	struct list node;
-	int dirfd; /* owned */
+	int dirfd;  /* owned */
+	bool again; /* it was emptied, and was not empty afterwards */
 	char path[];
 };
 
@@ -119,20 +120,22 @@ static void rubbish_begin(struct plugin_pool *pool, struct rubbish *rubbish, str
 	(void)plugin_helper_start(&pool->broom, pool->reaper, &ask, err);
 }
 
-static void pool_removed(const struct rubbish *rubbish)
-{
-	plugin_place_prune(rubbish->dirfd, rubbish->path);
-	log_debug("removed %s, which nobody needs any more", rubbish->path);
-}
-
 static void pool_next_rubbish(struct plugin_pool *pool, const struct error *err)
 {
 	struct rubbish *rubbish = list_entry(pool->rubbish.next, struct rubbish, node);
 
-	if (err)
+	if (err) {
 		log_warning("%s; the next start tries again", err->text);
-	else
-		pool_removed(rubbish);
+	} else if (plugin_place_prune(rubbish->dirfd, rubbish->path)) {
+		log_debug("removed %s, which nobody needs any more", rubbish->path);
+	} else if (!rubbish->again) {
+		/* A helper that was killed may have been about to make one more file there. */
+		rubbish->again = true;
+		pool_brush(pool);
+		return;
+	} else {
+		log_warning("%s is left for the next start to remove", rubbish->path);
+	}
 	rubbish_free(rubbish);
 	pool->n_rubbish--;
 	pool_brush(pool);

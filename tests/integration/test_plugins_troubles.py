@@ -410,3 +410,24 @@ def test_what_cannot_be_looked_at_now_is_no_drift(platform, daemon, scout):
     resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (soft, hard))
     assert "Too many open files" in error.text
     assert daemon.call("plugins.verify")["ok"]
+
+
+def test_what_is_put_where_something_was_removed_goes_too(platform, start_daemon, tmp_path):
+    """As by a helper that is killed, and in the middle of a last call."""
+    program = f'"{build_dir()}/src/helper/molecule-unpack"'
+    wrapper = tmp_path / "molecule-unpack"
+    wrapper.write_text(
+        f'#!/bin/sh\n[ "$1" = remove ] && [ ! -e {tmp_path}/late ] || exec {program} "$@"\n'
+        f'{program} "$@" || exit\n: >{tmp_path}/late\n: >/proc/self/fd/3/late\n')
+    wrapper.chmod(0o755)
+    daemon, scout = start_daemon(), platform.create("scout")
+    daemon.env["MOLECULE_UNPACK"] = str(wrapper)
+    daemon.add(scout, **QUIET)
+    daemon.start()
+    daemon.wait_state("scout", "online")
+    for version in ("1", "2", "3"):
+        platform.publish("demo", version=version)
+        install(daemon)
+    daemon.wait_log("removed demo/versions/")
+    assert (tmp_path / "late").exists()
+    assert len(versions(daemon, scout)) == 2

@@ -4,7 +4,6 @@
 import ctypes
 import os
 import re
-import shutil
 import signal
 import stat
 import subprocess
@@ -12,6 +11,7 @@ import subprocess
 import pytest
 
 from harness import Client, build_dir
+from harness.unpacker import can_trace
 from wire import wait_answer, wait_until
 
 
@@ -53,7 +53,7 @@ def test_a_wrong_command_line_is_64(daemon, arguments):
 PR_GET_MDWE = 66
 
 
-@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+@pytest.mark.skipif(not can_trace(), reason="there is no strace, or none is allowed")
 def test_it_gives_up_memory_that_is_writable_and_executable(daemon):
     """For itself alone: what it starts may need that."""
     if ctypes.CDLL(None).prctl(PR_GET_MDWE, 0, 0, 0, 0) < 0:

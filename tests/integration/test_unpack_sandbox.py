@@ -21,7 +21,7 @@ import pytest
 
 from harness.daemon import build_dir
 from harness.tar import file, plugin
-from harness.unpacker import WHO, Outcome, Yard, is_sanitized, wait_for, yard
+from harness.unpacker import WHO, Outcome, Yard, can_trace, is_sanitized, wait_for, yard
 
 SANITIZED = is_sanitized()
 WORKED, REFUSED = 42, 43
@@ -272,7 +272,7 @@ def injecting(*faults: str) -> list[str]:
     return ["strace", "-f", "-qq", "-o", "/dev/null", *(f"--inject={fault}" for fault in faults)]
 
 
-@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+@pytest.mark.skipif(not can_trace(), reason="there is no strace, or none is allowed")
 @pytest.mark.parametrize(("faults", "says"), [
     (["seccomp:error=ENOSYS", "prctl:error=EINVAL:when=3+"], "put up its filter of system calls"),
     (["prctl:error=EPERM:when=1"], "give up new privileges"),
@@ -287,7 +287,7 @@ def test_without_a_sandbox_nothing_is_unpacked(place: Yard, faults: list[str], s
     assert failed["kind"] == "internal" and place.is_empty()
 
 
-@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+@pytest.mark.skipif(not can_trace(), reason="there is no strace, or none is allowed")
 def test_names_are_opened_at_once_or_part_by_part(place: Yard) -> None:
     """What the service is kept from is what these tests keep it from: its way is gone, here too."""
     trace = place.outside / "trace"
@@ -308,14 +308,14 @@ def test_names_are_opened_at_once_or_part_by_part(place: Yard) -> None:
         assert sum("O_PATH" in call for call in parts) >= 2
 
 
-@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+@pytest.mark.skipif(not can_trace(), reason="there is no strace, or none is allowed")
 @pytest.mark.parametrize("error", ["ENOSYS", "EOPNOTSUPP", "EPERM"])
 def test_a_kernel_without_landlock_will_do(place: Yard, error: str) -> None:
     around = injecting(f"landlock_create_ruleset:error={error}")
     assert place.run("unpack", "--name", "demo", archive=plugin(), around=around).done["files"] == 1
 
 
-@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+@pytest.mark.skipif(not can_trace(), reason="there is no strace, or none is allowed")
 def test_without_a_second_process_nothing_is_unpacked(place: Yard) -> None:
     around = injecting("clone,clone3,fork,vfork:error=EAGAIN")
     failed = place.run("unpack", "--name", "demo", archive=plugin(), around=around).failed

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -75,6 +76,16 @@ def _keep_from(call: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program, 0, 0):
         raise OSError(ctypes.get_errno(), "no filter could be put up")
+
+
+@functools.cache
+def can_trace() -> bool:
+    """A service may not."""
+    try:
+        return subprocess.run(["strace", "-o", "/dev/null", "true"], timeout=PATIENCE_S, capture_output=True,
+                              check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 @dataclass

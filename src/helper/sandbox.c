@@ -297,8 +297,10 @@ int sandbox_keeper(const struct sandbox_keeper *keeper, struct error *err)
 	int r;
 
 	r = landlock_confine(keeper->directory, keeper->moves, keeper->links, err);
-	if (r == 0)
-		r = begin_filter(keeper->file_size, KEEPER_DESCRIPTORS, &filter, err);
+	if (r < 0)
+		return r;
+
+	r = begin_filter(keeper->file_size, KEEPER_DESCRIPTORS, &filter, err);
 	if (r < 0)
 		return r;
 

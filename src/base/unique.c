@@ -6,7 +6,6 @@
 #include "base/unique.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <sys/random.h>
 
 #include "base/util.h"
@@ -27,10 +26,17 @@ static int draw(uint8_t bytes[static RANDOM_LEN])
 	return n == RANDOM_LEN ? 0 : -EIO;
 }
 
-static void write_hex(char *dst, const uint8_t *bytes, size_t n)
+/* Returns the end, where a NUL is. */
+static char *write_hex(char *dst, const uint8_t *bytes, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		(void)snprintf(dst + 2 * i, 3, "%02x", bytes[i]);
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < n; i++) {
+		*dst++ = digits[bytes[i] >> 4];
+		*dst++ = digits[bytes[i] & 15];
+	}
+	*dst = '\0';
+	return dst;
 }
 
 int unique_key(char dst[static UNIQUE_KEY_LEN + 1])
@@ -42,7 +48,7 @@ int unique_key(char dst[static UNIQUE_KEY_LEN + 1])
 	if (r < 0)
 		return r;
 
-	write_hex(dst, bytes, RANDOM_LEN);
+	(void)write_hex(dst, bytes, RANDOM_LEN);
 	return 0;
 }
 
@@ -61,8 +67,7 @@ int unique_uuid(char dst[static UUID_LEN + 1])
 	bytes[6] = (bytes[6] & 0x0f) | 0x40;
 	bytes[8] = (bytes[8] & 0x3f) | 0x80;
 	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
-		write_hex(dst, bytes + from, ends[i] - from);
-		dst += 2 * (ends[i] - from);
+		dst = write_hex(dst, bytes + from, ends[i] - from);
 		from = ends[i];
 		if (from < RANDOM_LEN)
 			*dst++ = '-';

@@ -371,18 +371,24 @@ static void courier_on_line(struct line *line)
 
 /* --- beginning and end --- */
 
+static int courier_name_it(struct courier *courier)
+{
+	const char *given = courier->spec.message_id;
+
+	if (!given[0])
+		return unique_uuids(courier->id, courier->message_id);
+
+	(void)snprintf(courier->message_id, sizeof(courier->message_id), "%s", given);
+	return unique_uuid(courier->id);
+}
+
 /* Ids, and how much it is: what is too large is never sent. */
 static int courier_fill(struct courier *courier, size_t *ret_len, struct error *err)
 {
 	AUTO(buffer_fini) struct buffer body = BUFFER_INIT(2 * A2A_MESSAGE_MAX);
-	const char *message_id = courier->spec.message_id;
 	int r;
 
-	r = unique_uuid(courier->id);
-	if (r == 0 && message_id[0])
-		(void)snprintf(courier->message_id, sizeof(courier->message_id), "%s", message_id);
-	else if (r == 0)
-		r = unique_uuid(courier->message_id);
+	r = courier_name_it(courier);
 	if (r < 0)
 		return error_set(err, ERROR_INTERNAL, -r, "no random numbers for an id: %m");
 

@@ -12,18 +12,18 @@
 
 #define RANDOM_LEN 16
 
-static int draw(uint8_t bytes[static RANDOM_LEN])
+/* At most 256 bytes: so few come whole, or not at all. */
+static int draw(uint8_t *bytes, size_t len)
 {
 	ssize_t n;
 
-	/* So few come whole, or not at all. */
 	do
-		n = getrandom(bytes, RANDOM_LEN, 0);
+		n = getrandom(bytes, len, 0);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
 
-	return n == RANDOM_LEN ? 0 : -EIO;
+	return (size_t)n == len ? 0 : -EIO;
 }
 
 /* Returns the end, where a NUL is. */
@@ -44,7 +44,7 @@ int unique_key(char dst[static UNIQUE_KEY_LEN + 1])
 	uint8_t bytes[RANDOM_LEN];
 	int r;
 
-	r = draw(bytes);
+	r = draw(bytes, sizeof(bytes));
 	if (r < 0)
 		return r;
 
@@ -52,16 +52,10 @@ int unique_key(char dst[static UNIQUE_KEY_LEN + 1])
 	return 0;
 }
 
-int unique_uuid(char dst[static UUID_LEN + 1])
+static void write_uuid(char dst[static UUID_LEN + 1], uint8_t bytes[static RANDOM_LEN])
 {
 	static const uint8_t ends[] = { 4, 6, 8, 10, RANDOM_LEN };
-	uint8_t bytes[RANDOM_LEN];
 	size_t from = 0;
-	int r;
-
-	r = draw(bytes);
-	if (r < 0)
-		return r;
 
 	/* RFC 9562: the version, and the variant in the two highest bits. */
 	bytes[6] = (bytes[6] & 0x0f) | 0x40;
@@ -72,5 +66,31 @@ int unique_uuid(char dst[static UUID_LEN + 1])
 		if (from < RANDOM_LEN)
 			*dst++ = '-';
 	}
+}
+
+int unique_uuid(char dst[static UUID_LEN + 1])
+{
+	uint8_t bytes[RANDOM_LEN];
+	int r;
+
+	r = draw(bytes, sizeof(bytes));
+	if (r < 0)
+		return r;
+
+	write_uuid(dst, bytes);
+	return 0;
+}
+
+int unique_uuids(char first[static UUID_LEN + 1], char second[static UUID_LEN + 1])
+{
+	uint8_t bytes[2 * RANDOM_LEN];
+	int r;
+
+	r = draw(bytes, sizeof(bytes));
+	if (r < 0)
+		return r;
+
+	write_uuid(first, bytes);
+	write_uuid(second, bytes + RANDOM_LEN);
 	return 0;
 }

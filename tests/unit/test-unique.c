@@ -32,6 +32,18 @@ TEST(no_name_comes_twice)
 	}
 }
 
+TEST(two_at_once_are_two_of_them)
+{
+	char first[UUID_LEN + 1], second[UUID_LEN + 1], same[UUID_LEN + 1];
+
+	CHECK_INT(unique_uuids(first, second), 0);
+	CHECK_INT(parse_uuid(first, same), 0);
+	CHECK_INT(parse_uuid(second, same), 0);
+	CHECK_INT(first[14], '4');
+	CHECK_INT(second[14], '4');
+	CHECK(strcmp(first, second) != 0);
+}
+
 TEST(every_digit_is_drawn)
 {
 	bool seen[UNIQUE_KEY_LEN][16] = { { false } };

@@ -251,7 +251,9 @@ static void write_member(struct buffer *out, const char *name, struct json_text 
 	if (is_absent(value))
 		return;
 
-	(void)buffer_printf(out, ",\"%s\":", name);
+	(void)buffer_append_text(out, ",\"");
+	(void)buffer_append_text(out, name);
+	(void)buffer_append_text(out, "\":");
 	write_value(out, value);
 }
 
@@ -356,11 +358,12 @@ static void write_message(struct buffer *out, const struct a2a_request *request)
 	bool is_user = strcmp(role_of(request->message) ?: "user", "user") == 0;
 
 	if (request->version == A2A_0_3)
-		(void)buffer_printf(out, "{\"kind\":\"message\",\"role\":\"%s\",\"messageId\":",
-				    is_user ? "user" : "agent");
+		(void)buffer_append_text(out, is_user ? "{\"kind\":\"message\",\"role\":\"user\""
+						      : "{\"kind\":\"message\",\"role\":\"agent\"");
 	else
-		(void)buffer_printf(out, "{\"role\":\"%s\",\"messageId\":",
-				    is_user ? "ROLE_USER" : "ROLE_AGENT");
+		(void)buffer_append_text(out, is_user ? "{\"role\":\"ROLE_USER\""
+						      : "{\"role\":\"ROLE_AGENT\"");
+	(void)buffer_append_text(out, ",\"messageId\":");
 	write_text(out, request->message_id);
 
 	(void)buffer_append_text(out, ",\"parts\":[");
@@ -387,7 +390,9 @@ static void begin(struct buffer *out, const char *id, const char *method)
 {
 	(void)buffer_append_text(out, "{\"jsonrpc\":\"2.0\",\"id\":");
 	write_text(out, id);
-	(void)buffer_printf(out, ",\"method\":\"%s\",\"params\":{", method);
+	(void)buffer_append_text(out, ",\"method\":\"");
+	(void)buffer_append_text(out, method);
+	(void)buffer_append_text(out, "\",\"params\":{");
 }
 
 static int refuse_large(size_t len, struct error *err)

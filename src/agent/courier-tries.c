@@ -91,12 +91,50 @@ static void courier_note_task(struct courier *courier, const char *task_id)
 	courier_rest(courier, 0);
 }
 
+/* Takes what is no failure; the courier may be gone then. */
+static bool courier_take(struct courier *courier, const struct a2a_answer *answer)
+{
+	switch (answer->kind) {
+	case A2A_ANSWERED:
+	case A2A_QUEUED:
+		courier_succeed(courier, answer);
+		return true;
+	case A2A_TASK_WORKING:
+		courier_note_task(courier, answer->task_id);
+		return true;
+	case A2A_WRONG_VERSION:
+	case A2A_FAILED:
+		break;
+	}
+	return false;
+}
+
+/* What a try posts, when one may go now. */
+static int courier_load(struct courier *courier, struct buffer *out, struct error *err)
+{
+	if (!courier_may_go(courier, err))
+		return -EPERM;
+
+	return courier_compose(courier, out, err);
+}
+
 /* --- through the platform --- */
+
+static void courier_on_refused(struct courier *courier, const struct a2a_answer *answer)
+{
+	struct peerbook *book = courier->spec.book;
+
+	if (answer->err.kind == ERROR_UNAUTHORIZED)
+		book->events->on_doubt(book->data);
+	if (answer->may_poll_again)
+		courier_rest(courier, answer->err.retry_after_ms);
+	else
+		courier_fail(courier, &answer->err);
+}
 
 static void courier_on_forwarded(struct platform_call *call, const struct platform_reply *reply)
 {
 	struct courier *courier = container_of(call, struct courier, call);
-	struct peerbook *book = courier->spec.book;
 	struct a2a_answer answer;
 
 	if (!reply->result) {
@@ -108,24 +146,8 @@ static void courier_on_forwarded(struct platform_call *call, const struct platfo
 	}
 
 	courier_read(courier, reply->result, &answer);
-	switch (answer.kind) {
-	case A2A_ANSWERED:
-	case A2A_QUEUED:
-		courier_succeed(courier, &answer);
-		break;
-	case A2A_TASK_WORKING:
-		courier_note_task(courier, answer.task_id);
-		break;
-	case A2A_WRONG_VERSION:
-	case A2A_FAILED:
-		if (answer.err.kind == ERROR_UNAUTHORIZED)
-			book->events->on_doubt(book->data);
-		if (answer.may_poll_again)
-			courier_rest(courier, answer.err.retry_after_ms);
-		else
-			courier_fail(courier, &answer.err);
-		break;
-	}
+	if (!courier_take(courier, &answer))
+		courier_on_refused(courier, &answer);
 	a2a_answer_fini(&answer);
 }
 
@@ -136,10 +158,7 @@ static int courier_start_forwarding(struct courier *courier, struct error *err)
 	char path[80], what[96], name[COURIER_NAME_SIZE];
 	int r;
 
-	if (!courier_may_go(courier, err))
-		return -EPERM;
-
-	r = courier_compose(courier, &body, err);
+	r = courier_load(courier, &body, err);
 	if (r < 0)
 		return r;
 
@@ -293,12 +312,17 @@ static void courier_fall_back(struct courier *courier, const struct http_result 
 static void courier_on_failed(struct courier *courier, const struct http_result *result,
 			      const struct a2a_answer *answer)
 {
-	if (answer->may_poll_again)
+	if (answer->kind == A2A_WRONG_VERSION && !courier->switched_version) {
+		courier->switched_version = true;
+		courier->version = courier->version == A2A_0_3 ? A2A_1_0 : A2A_0_3;
+		courier_call(courier);
+	} else if (answer->may_poll_again) {
 		courier_rest(courier, answer->err.retry_after_ms);
-	else if (answer->may_fall_back)
+	} else if (answer->may_fall_back) {
 		courier_fall_back(courier, result, &answer->err);
-	else
+	} else {
 		courier_fail(courier, &answer->err);
+	}
 }
 
 static void courier_on_called(struct http_request *request, const struct http_result *result)
@@ -309,27 +333,8 @@ static void courier_on_called(struct http_request *request, const struct http_re
 	courier_read(courier, result, &answer);
 	courier_learn(courier, result, &answer);
 	courier->pass = BREAKER_LETS;
-	switch (answer.kind) {
-	case A2A_ANSWERED:
-	case A2A_QUEUED:
-		courier_succeed(courier, &answer);
-		break;
-	case A2A_TASK_WORKING:
-		courier_note_task(courier, answer.task_id);
-		break;
-	case A2A_WRONG_VERSION:
-		if (courier->switched_version) {
-			courier_fail(courier, &answer.err);
-			break;
-		}
-		courier->switched_version = true;
-		courier->version = courier->version == A2A_0_3 ? A2A_1_0 : A2A_0_3;
-		courier_call(courier);
-		break;
-	case A2A_FAILED:
+	if (!courier_take(courier, &answer))
 		courier_on_failed(courier, result, &answer);
-		break;
-	}
 	a2a_answer_fini(&answer);
 }
 
@@ -348,10 +353,7 @@ static int courier_start_calling(struct courier *courier, struct error *err)
 	char caller[64];
 	int r;
 
-	if (!courier_may_go(courier, err))
-		return -EPERM;
-
-	r = courier_compose(courier, &body, err);
+	r = courier_load(courier, &body, err);
 	if (r < 0)
 		return r;
 

@@ -109,13 +109,20 @@ static bool courier_take(struct courier *courier, const struct a2a_answer *answe
 	return false;
 }
 
-/* What a try posts, when one may go now. */
+/* What a try posts, when one may go now. *out is empty before. */
 static int courier_load(struct courier *courier, struct buffer *out, struct error *err)
 {
+	struct buffer first = courier->first;
+
 	if (!courier_may_go(courier, err))
 		return -EPERM;
 
-	return courier_compose(courier, out, err);
+	if (!buffer_len(&first) || courier->version != A2A_0_3)
+		return courier_compose(courier, out, err);
+
+	courier->first = BUFFER_INIT(0);
+	*out = first;
+	return 0;
 }
 
 /* --- through the platform --- */

@@ -78,6 +78,7 @@ static void courier_free(struct courier *courier)
 {
 	error_keep(&courier->before, NULL);
 	free(courier->url);
+	buffer_fini(&courier->first);
 	free(courier);
 }
 
@@ -395,6 +396,10 @@ static int courier_fill(struct courier *courier, size_t *ret_len, struct error *
 	courier->spec.message_id = courier->message_id;
 	r = courier_compose(courier, &body, err);
 	*ret_len = buffer_len(&body);
+	if (r == 0 && *ret_len <= COURIER_FIRST_MAX) {
+		courier->first = body;
+		body = BUFFER_INIT(0);
+	}
 	return r;
 }
 
@@ -448,7 +453,7 @@ int courier_new(const struct courier_spec *spec, struct waiter *waiter, struct c
 		r = courier_request_line(courier, len, err);
 	if (r < 0) {
 		courier_count(courier, SWITCHBOARD_FAILED, err->kind);
-		free(courier);
+		courier_free(courier);
 		return r;
 	}
 

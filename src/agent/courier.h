@@ -25,6 +25,7 @@
 #include "agent/peerbook.h"
 #include "agent/switchboard.h"
 #include "agent/waiter.h"
+#include "base/buffer.h"
 #include "base/parse.h"
 
 /*
@@ -41,6 +42,12 @@
  * in that moment has no known outcome.
  */
 #define COURIER_IDLE_S 1
+/*
+ * A message is composed before it has a line, for its length. One that is no
+ * larger is kept until it is sent; a thousand larger ones may wait, and their
+ * text is in memory once already.
+ */
+#define COURIER_FIRST_MAX ((size_t)4096)
 #define COURIER_REPLY_MAX ((size_t)10 << 20) /* what the platform passes on; it cuts the rest */
 
 enum courier_route {
@@ -76,6 +83,7 @@ struct courier {
 	char to[UUID_LEN + 1], id[UUID_LEN + 1]; /* id: of the JSON-RPC request */
 	char message_id[A2A_ID_MAX + 1];
 	char task_id[A2A_ID_MAX + 1]; /* "": the peer has not made a task of it */
+	struct buffer first;          /* the message for the first try, in 0.3; or empty */
 	struct list waiters;          /* the one */
 	struct waiter book_news, farewell;
 	struct line line;

@@ -23,6 +23,12 @@ enum {
 	SEND_TIMEOUT
 };
 
+/* What of a call can be wrong whoever the peer is. */
+struct letter {
+	enum courier_route route;
+	char message_id[A2A_ID_MAX + 1];
+};
+
 static int read_route(const struct call *call, enum courier_route *ret, struct error *err)
 {
 	static const char *const names[] = {
@@ -65,6 +71,14 @@ static int read_message(const struct call *call, char message_id[static A2A_ID_M
 	return a2a_message_id(message, call->args[SEND_MESSAGE_ID].text, message_id, err);
 }
 
+static int read_letter(const struct call *call, struct letter *ret, struct error *err)
+{
+	int r;
+
+	r = read_route(call, &ret->route, err);
+	return r < 0 ? r : read_message(call, ret->message_id, err);
+}
+
 static int write_answer(struct call *call)
 {
 	const struct courier *courier = call->errand;
@@ -91,16 +105,17 @@ static int answered(struct call *call, const struct error *failed, struct error 
 }
 
 /* It is clear who is meant, or it may be found out from the list that is there. */
-static int send_out(struct call *call, struct error *err)
+static int send_out(struct call *call, const struct letter *letter, struct error *err)
 {
-	char message_id[A2A_ID_MAX + 1], to[UUID_LEN + 1];
 	struct workspace *workspace = call->workspace;
+	char to[UUID_LEN + 1];
 	struct courier_spec spec = {
 		.member = &workspace->membership,
 		.book = workspace_peerbook(workspace, err),
 		.uid = call->caller->uid,
 		.to = to,
-		.message_id = message_id,
+		.route = letter->route,
+		.message_id = letter->message_id,
 		.timeout_ms = COURIER_TIMEOUT_MS,
 		.max_reply = MIN(COURIER_REPLY_MAX, call->hub->settings.max_output_bytes),
 	};
@@ -112,10 +127,6 @@ static int send_out(struct call *call, struct error *err)
 		return -ENOMEM;
 
 	r = peerarg_id(call, SEND_TO, to, err);
-	if (r == 0)
-		r = read_route(call, &spec.route, err);
-	if (r == 0)
-		r = read_message(call, message_id, err);
 	if (r < 0)
 		return r;
 
@@ -140,29 +151,29 @@ static int send_out(struct call *call, struct error *err)
 
 static int found(struct call *call, const struct error *failed, struct error *err)
 {
+	struct letter letter;
 	int r;
 
 	r = peerarg_awaited(call, failed, err);
 	if (r == 0)
 		r = workspace_may_call(call->workspace, err);
-	return r < 0 ? r : send_out(call, err);
+	if (r == 0)
+		r = read_letter(call, &letter, err);
+	return r < 0 ? r : send_out(call, &letter, err);
 }
 
 /* What is wrong with the call is said before anybody is asked anything. */
 static int a2a_send(struct call *call, struct error *err)
 {
-	char message_id[A2A_ID_MAX + 1];
-	enum courier_route route;
+	struct letter letter;
 	int r;
 
-	r = read_route(call, &route, err);
-	if (r == 0)
-		r = read_message(call, message_id, err);
+	r = read_letter(call, &letter, err);
 	if (r == 0)
 		r = workspace_may_call(call->workspace, err);
 	if (r == 0)
 		r = peerarg_await_id(call, SEND_TO, found, err);
-	return r ? r : send_out(call, err);
+	return r ? r : send_out(call, &letter, err);
 }
 
 const struct method methods_a2a[] = {

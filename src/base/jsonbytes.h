@@ -17,6 +17,12 @@ static inline bool json_is_space(char c)
 	return (unsigned char)c <= ' ' && (c == ' ' || c == '\n' || c == '\t' || c == '\r');
 }
 
+/* Whether a string that begins so can be this text: most names are told apart by that. */
+static inline bool json_may_begin(char first, const char *text)
+{
+	return !text[0] || first == text[0] || first == '\\';
+}
+
 static inline bool json_is_plain(char c)
 {
 	return (signed char)c >= 0x20 && c != '"' && c != '\\';

@@ -182,18 +182,28 @@ bool json_next_element(struct json_iter *iter, struct json_text *ret_value)
 
 struct json_text json_text_member(struct json_text object, const char *name)
 {
-	struct json_text found = { 0 }, its_name, value;
-	struct json_iter iter;
+	struct json_text found;
 
-	if (json_text_kind(object) != JSON_OBJECT)
-		return found;
-
-	iter = json_iter(object);
-	while (json_next_member(&iter, &its_name, &value))
-		if (json_text_equals(its_name, name))
-			found = value;
-
+	json_text_members(object, &name, 1, &found);
 	return found;
+}
+
+void json_text_members(struct json_text object, const char *const *names, size_t n,
+		       struct json_text *ret_values)
+{
+	struct json_text its_name, value;
+	struct json_iter iter = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		ret_values[i] = (struct json_text){ 0 };
+
+	if (json_text_kind(object) == JSON_OBJECT)
+		iter = json_iter(object);
+	while (json_next_member(&iter, &its_name, &value))
+		for (size_t i = 0; i < n; i++)
+			if (json_may_begin(its_name.at[1], names[i]) &&
+			    json_text_equals(its_name, names[i]))
+				ret_values[i] = value;
 }
 
 /* The value of four hex digits; -1 when there are none. */
@@ -308,10 +318,8 @@ bool json_text_equals(struct json_text string, const char *text)
 	if (!string.len || string.at[0] != '"')
 		return false;
 
-	/* Most names are told apart by this. */
-	if (text[0] && string.at[1] != text[0] && string.at[1] != '\\')
+	if (!json_may_begin(string.at[1], text))
 		return false;
-
 	text_len = strlen(text);
 	/* An escape is longer than what it means: most names need no decoding. */
 	if (string.len - 2 <= text_len)

@@ -48,6 +48,10 @@ bool json_next_element(struct json_iter *iter, struct json_text *ret_value);
 /* The last member of that name, as most parsers have it; JSON_NONE when there is none. */
 struct json_text json_text_member(struct json_text object, const char *name);
 
+/* The same for n names at once: ret_values[i] is the member names[i], all in one pass. */
+void json_text_members(struct json_text object, const char *const *names, size_t n,
+		       struct json_text *ret_values);
+
 /* Whether a JSON string (escapes decoded) is this text. */
 bool json_text_equals(struct json_text string, const char *text);
 

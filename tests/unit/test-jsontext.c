@@ -103,6 +103,23 @@ TEST(a_member_is_found_by_its_decoded_name_and_the_last_one_counts)
 	CHECK_INT(json_text_member(checked("[\"a\",1]"), "a").len, 0);
 }
 
+TEST(finds_members_all_at_once)
+{
+	static const char *const names[] = { "b", "none", "a", "" };
+	struct json_text found[ARRAY_LEN(names)];
+
+	json_text_members(checked("{\"a\":1,\"b\":{\"none\":4},\"c\":5,\"\\u0061\":3}"), names,
+			  ARRAY_LEN(names), found);
+	CHECK(is(found[0], "{\"none\":4}"));
+	CHECK_INT(found[1].len, 0);
+	CHECK(is(found[2], "3"));
+	CHECK_INT(found[3].len, 0);
+
+	json_text_members(checked("[\"a\",1]"), names, ARRAY_LEN(names), found);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		CHECK_INT(found[i].len, 0);
+}
+
 TEST(strings_compare_decoded)
 {
 	CHECK(json_text_equals(checked("\"abc\""), "abc"));

@@ -14,54 +14,108 @@
 #include "base/jsonscan.h"
 #include "base/util.h"
 
-static struct json_text member_of_kind(struct json_text object, const char *name,
-				       enum json_kind kind)
-{
-	struct json_text value = json_text_member(object, name);
+/* The members by which an object is known, and those that are then read. */
+enum member {
+	MEMBER_ARTIFACT,
+	MEMBER_ARTIFACTS,
+	MEMBER_ARTIFACT_UPDATE,
+	MEMBER_ERROR,
+	MEMBER_ID,
+	MEMBER_KIND,
+	MEMBER_MESSAGE,
+	MEMBER_PARTS,
+	MEMBER_QUEUED,
+	MEMBER_QUEUE_ID,
+	MEMBER_RESULT,
+	MEMBER_STATUS,
+	MEMBER_STATUS_UPDATE,
+	MEMBER_TASK,
+	MEMBER_TASK_ID,
+	MEMBER_TEXT,
+	MEMBER_LAST = MEMBER_TEXT,
+};
 
+static const char *const member_names[] = {
+	[MEMBER_ARTIFACT] = "artifact",
+	[MEMBER_ARTIFACTS] = "artifacts",
+	[MEMBER_ARTIFACT_UPDATE] = "artifactUpdate",
+	[MEMBER_ERROR] = "error",
+	[MEMBER_ID] = "id",
+	[MEMBER_KIND] = "kind",
+	[MEMBER_MESSAGE] = "message",
+	[MEMBER_PARTS] = "parts",
+	[MEMBER_QUEUED] = "queued",
+	[MEMBER_QUEUE_ID] = "queue_id",
+	[MEMBER_RESULT] = "result",
+	[MEMBER_STATUS] = "status",
+	[MEMBER_STATUS_UPDATE] = "statusUpdate",
+	[MEMBER_TASK] = "task",
+	[MEMBER_TASK_ID] = "taskId",
+	[MEMBER_TEXT] = "text",
+};
+
+/* Any of the objects, gone through once: there may be ten megabytes of it. */
+struct object {
+	struct json_text members[MEMBER_LAST + 1];
+};
+
+static struct object read_members(struct json_text json)
+{
+	struct object object;
+
+	json_text_members(json, member_names, ARRAY_LEN(member_names), object.members);
+	return object;
+}
+
+static struct json_text of_kind(struct json_text value, enum json_kind kind)
+{
 	return json_text_kind(value) == kind ? value : (struct json_text){ 0 };
 }
 
-static struct json_text string_in(struct json_text object, const char *name)
+static struct json_text member_of_kind(const struct object *object, enum member member,
+				       enum json_kind kind)
 {
-	return member_of_kind(object, name, JSON_STRING);
+	return of_kind(object->members[member], kind);
 }
 
-static struct json_text object_in(struct json_text object, const char *name)
+static struct json_text string_in(const struct object *object, enum member member)
 {
-	return member_of_kind(object, name, JSON_OBJECT);
+	return member_of_kind(object, member, JSON_STRING);
 }
 
-static struct json_text array_in(struct json_text object, const char *name)
+static bool says(const struct object *object, enum member member, const char *value)
 {
-	return member_of_kind(object, name, JSON_ARRAY);
-}
-
-static bool says(struct json_text object, const char *name, const char *value)
-{
-	return json_text_equals(json_text_member(object, name), value);
+	return json_text_equals(object->members[member], value);
 }
 
 /* A part is tagged with kind, with type, or not at all; some wrap it as root. */
 static struct json_text text_of_part(struct json_text part)
 {
-	struct json_text root = object_in(part, "root"), tag;
+	enum {
+		ROOT,
+		KIND,
+		TYPE,
+		TEXT
+	};
+	static const char *const names[] = { "root", "kind", "type", "text" };
+	struct json_text members[ARRAY_LEN(names)], tag;
 
-	if (root.len)
-		part = root;
-	tag = string_in(part, "kind");
+	json_text_members(part, names, ARRAY_LEN(names), members);
+	if (json_text_kind(members[ROOT]) == JSON_OBJECT)
+		json_text_members(members[ROOT], names, ARRAY_LEN(names), members);
+	tag = of_kind(members[KIND], JSON_STRING);
 	if (!tag.len)
-		tag = string_in(part, "type");
+		tag = of_kind(members[TYPE], JSON_STRING);
 	if (tag.len && !json_text_equals(tag, "text"))
 		return (struct json_text){ 0 };
 
-	return string_in(part, "text");
+	return of_kind(members[TEXT], JSON_STRING);
 }
 
 /* The first text in the parts of a message or an artifact. */
-static struct json_text text_of_parts(struct json_text owner)
+static struct json_text text_of_parts(struct json_text parts)
 {
-	struct json_iter iter = json_iter(array_in(owner, "parts"));
+	struct json_iter iter = json_iter(of_kind(parts, JSON_ARRAY));
 	struct json_text part, text = { 0 };
 
 	while (!text.len && json_next_element(&iter, &part))
@@ -70,20 +124,22 @@ static struct json_text text_of_parts(struct json_text owner)
 	return text;
 }
 
-static struct json_text text_of_artifacts(struct json_text owner)
+static struct json_text text_of_artifacts(const struct object *owner)
 {
-	struct json_iter iter = json_iter(array_in(owner, "artifacts"));
+	struct json_iter iter = json_iter(member_of_kind(owner, MEMBER_ARTIFACTS, JSON_ARRAY));
 	struct json_text artifact, text = { 0 };
 
 	while (!text.len && json_next_element(&iter, &artifact))
-		text = text_of_parts(artifact);
+		text = text_of_parts(json_text_member(artifact, "parts"));
 
 	return text;
 }
 
-static struct json_text text_of_status(struct json_text owner)
+static struct json_text text_of_status(const struct object *owner)
 {
-	return text_of_parts(object_in(object_in(owner, "status"), "message"));
+	struct json_text message = json_text_member(owner->members[MEMBER_STATUS], "message");
+
+	return text_of_parts(json_text_member(message, "parts"));
 }
 
 static struct json_text first_of(struct json_text a, struct json_text b)
@@ -91,20 +147,20 @@ static struct json_text first_of(struct json_text a, struct json_text b)
 	return a.len ? a : b;
 }
 
-static bool state_is(struct json_text owner, const char *name, const char *name_1_0)
+static bool state_is(const struct object *owner, const char *name, const char *name_1_0)
 {
-	struct json_text state = json_text_member(object_in(owner, "status"), "state");
+	struct json_text state = json_text_member(owner->members[MEMBER_STATUS], "state");
 
 	return json_text_equals(state, name) || json_text_equals(state, name_1_0);
 }
 
-static bool is_working(struct json_text owner)
+static bool is_working(const struct object *owner)
 {
 	return state_is(owner, "working", "TASK_STATE_WORKING") ||
 	       state_is(owner, "submitted", "TASK_STATE_SUBMITTED");
 }
 
-static bool is_completed(struct json_text owner)
+static bool is_completed(const struct object *owner)
 {
 	return state_is(owner, "completed", "TASK_STATE_COMPLETED");
 }
@@ -121,9 +177,9 @@ static void set_working(struct json_text id, struct a2a_shape *shape)
 	shape->id = id;
 }
 
-static void read_message(struct json_text message, struct a2a_shape *shape)
+static void read_message(const struct object *message, struct a2a_shape *shape)
 {
-	shape->text = first_of(text_of_parts(message),
+	shape->text = first_of(text_of_parts(message->members[MEMBER_PARTS]),
 			       first_of(text_of_artifacts(message), text_of_status(message)));
 }
 
@@ -131,12 +187,12 @@ static void read_message(struct json_text message, struct a2a_shape *shape)
  * What was made is the answer of a task that is completed; of one that failed,
  * or asks for something, it is what it says about itself.
  */
-static void read_task(struct json_text task, struct a2a_shape *shape)
+static void read_task(const struct object *task, struct a2a_shape *shape)
 {
 	struct json_text made = text_of_artifacts(task), said = text_of_status(task);
 
 	if (is_working(task))
-		set_working(string_in(task, "id"), shape);
+		set_working(string_in(task, MEMBER_ID), shape);
 
 	if (is_working(task) || is_completed(task)) {
 		shape->is_remark = !made.len;
@@ -147,52 +203,57 @@ static void read_task(struct json_text task, struct a2a_shape *shape)
 }
 
 /* A stream's: one that works goes on even when the stream does not. */
-static void read_status_update(struct json_text update, struct a2a_shape *shape)
+static void read_status_update(const struct object *update, struct a2a_shape *shape)
 {
 	shape->text = text_of_status(update);
 	shape->is_remark = is_working(update) || is_completed(update);
 	if (is_working(update))
-		set_working(string_in(update, "taskId"), shape);
+		set_working(string_in(update, MEMBER_TASK_ID), shape);
 }
 
-static void read_artifact_update(struct json_text update, struct a2a_shape *shape)
+static void read_artifact_update(const struct object *update, struct a2a_shape *shape)
 {
-	shape->text = text_of_parts(object_in(update, "artifact"));
-	set_working(string_in(update, "taskId"), shape);
+	struct json_text artifact = update->members[MEMBER_ARTIFACT];
+
+	shape->text = text_of_parts(json_text_member(artifact, "parts"));
+	set_working(string_in(update, MEMBER_TASK_ID), shape);
 }
 
 struct reader {
-	const char *kind;    /* 0.3's */
-	const char *wrapper; /* 1.0's: the member that holds it */
-	const char *sign;    /* the member without which it is not one, or NULL */
-	enum json_kind sign_kind;
-	void (*read)(struct json_text object, struct a2a_shape *shape);
+	const char *kind;         /* 0.3's */
+	enum member wrapper;      /* 1.0's: the member that holds it */
+	enum member sign;         /* the member without which it is not one */
+	enum json_kind sign_kind; /* JSON_NONE: there is no such member */
+	void (*read)(const struct object *object, struct a2a_shape *shape);
 };
 
 static const struct reader readers[] = {
-	{ "status-update", "statusUpdate", NULL, JSON_NONE, read_status_update },
-	{ "artifact-update", "artifactUpdate", NULL, JSON_NONE, read_artifact_update },
-	{ "message", "message", "parts", JSON_ARRAY, read_message },
-	{ "task", "task", "status", JSON_OBJECT, read_task },
+	{ "status-update", MEMBER_STATUS_UPDATE, .read = read_status_update },
+	{ "artifact-update", MEMBER_ARTIFACT_UPDATE, .read = read_artifact_update },
+	{ "message", MEMBER_MESSAGE, MEMBER_PARTS, JSON_ARRAY, read_message },
+	{ "task", MEMBER_TASK, MEMBER_STATUS, JSON_OBJECT, read_task },
 };
 
 /* Whether an object is a result of a known shape; *shape is then filled. */
-static bool read_object(struct json_text object, struct a2a_shape *shape)
+static bool read_object(const struct object *object, struct a2a_shape *shape)
 {
 	for (size_t i = 0; i < ARRAY_LEN(readers); i++) {
 		const struct reader *reader = &readers[i];
 
-		if (says(object, "kind", reader->kind) ||
-		    (reader->sign && member_of_kind(object, reader->sign, reader->sign_kind).len)) {
+		if (says(object, MEMBER_KIND, reader->kind) ||
+		    (reader->sign_kind &&
+		     member_of_kind(object, reader->sign, reader->sign_kind).len)) {
 			reader->read(object, shape);
 			return true;
 		}
 	}
 	for (size_t i = 0; i < ARRAY_LEN(readers); i++) {
-		struct json_text inner = object_in(object, readers[i].wrapper);
+		struct json_text json = member_of_kind(object, readers[i].wrapper, JSON_OBJECT);
+		struct object inner;
 
-		if (inner.len) {
-			readers[i].read(inner, shape);
+		if (json.len) {
+			inner = read_members(json);
+			readers[i].read(&inner, shape);
 			return true;
 		}
 	}
@@ -203,11 +264,13 @@ static bool read_object(struct json_text object, struct a2a_shape *shape)
 /* Whatever is said to be a result is an answer, though it may have no text. */
 static void read_result(struct json_text result, struct a2a_shape *shape)
 {
+	struct object object = read_members(result);
+
 	shape->kind = A2A_SHAPE_ANSWER;
 	if (json_text_kind(result) == JSON_STRING)
 		shape->text = result;
-	else if (!read_object(result, shape))
-		shape->text = string_in(result, "text");
+	else if (!read_object(&object, shape))
+		shape->text = string_in(&object, MEMBER_TEXT);
 }
 
 /* {"code":..,"message":..}, or just words. */
@@ -215,29 +278,32 @@ static void read_error(struct json_text error, struct a2a_shape *shape)
 {
 	shape->kind = A2A_SHAPE_ERROR;
 	(void)json_text_int64(json_text_member(error, "code"), &shape->code);
-	shape->words = json_text_kind(error) == JSON_STRING ? error : string_in(error, "message");
+	shape->words = json_text_kind(error) == JSON_STRING
+			       ? error
+			       : of_kind(json_text_member(error, "message"), JSON_STRING);
 }
 
-static void read_queued(struct json_text notice, struct a2a_shape *shape)
+static void read_queued(const struct object *notice, struct a2a_shape *shape)
 {
 	shape->kind = A2A_SHAPE_QUEUED;
-	shape->id = string_in(notice, "queue_id");
+	shape->id = string_in(notice, MEMBER_QUEUE_ID);
 }
 
 void a2a_shape_read(struct json_text text, struct a2a_shape *ret)
 {
-	struct json_text error = json_text_member(text, "error");
-	struct json_text result = json_text_member(text, "result");
+	struct object object = read_members(text);
+	struct json_text error = object.members[MEMBER_ERROR];
+	struct json_text result = object.members[MEMBER_RESULT];
 
 	*ret = (struct a2a_shape){ 0 };
 	if (error.len && json_text_kind(error) != JSON_NULL)
 		read_error(error, ret);
 	else if (result.len)
 		read_result(result, ret);
-	else if (json_text_is_true(json_text_member(text, "queued")) ||
-		 says(text, "status", "queued"))
-		read_queued(text, ret);
-	else if (says(text, "status", "ok") || read_object(text, ret))
+	else if (json_text_is_true(object.members[MEMBER_QUEUED]) ||
+		 says(&object, MEMBER_STATUS, "queued"))
+		read_queued(&object, ret);
+	else if (says(&object, MEMBER_STATUS, "ok") || read_object(&object, ret))
 		ret->kind = ret->kind ?: A2A_SHAPE_ANSWER;
 }
 

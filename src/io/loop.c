@@ -40,17 +40,27 @@ static void loop_begin_turn(struct ev_loop *ev, struct ev_check *check, int even
 }
 
 /* What is deferred meanwhile goes behind the marker, and waits for its turn. */
-static void loop_run_deferred(struct loop *loop)
+static void loop_run_round(struct loop *loop, struct list *works)
 {
-	struct list marker, *node;
+	struct list *marker = &loop->marker, *node;
 
-	list_append(&loop->deferred, &marker);
-	while ((node = list_pop(&loop->deferred)) && node != &marker) {
+	if (list_empty(works))
+		return;
+
+	list_append(works, marker);
+	while ((node = list_pop(works)) && node != marker) {
 		struct loop_work *work = container_of(node, struct loop_work, node);
 
 		work->fn(work);
 		/* Careful: the work may be gone. */
 	}
+}
+
+static void loop_run_deferred(struct loop *loop)
+{
+	loop_run_round(loop, &loop->deferred);
+	for (int i = 0; i < LOOP_ROUNDS; i++)
+		loop_run_round(loop, &loop->following);
 }
 
 static void loop_count_turn(struct loop *loop)
@@ -71,11 +81,10 @@ static void loop_end_turn(struct ev_loop *ev, struct ev_prepare *prepare, int ev
 {
 	struct loop *loop = container_of(prepare, struct loop, prepare);
 
-	if (!list_empty(&loop->deferred))
-		loop_run_deferred(loop);
+	loop_run_deferred(loop);
 	loop_count_turn(loop);
 
-	if (list_empty(&loop->deferred))
+	if (list_empty(&loop->deferred) && list_empty(&loop->following))
 		ev_idle_stop(ev, &loop->idle);
 	else
 		ev_idle_start(ev, &loop->idle);
@@ -131,6 +140,7 @@ int loop_init(struct loop *loop)
 {
 	*loop = (struct loop){ 0 };
 	list_init(&loop->deferred);
+	list_init(&loop->following);
 
 	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		return -errno;
@@ -157,7 +167,7 @@ void loop_fini(struct loop *loop)
 	if (!loop || !loop->ev)
 		return;
 
-	while (list_pop(&loop->deferred))
+	while (list_pop(&loop->deferred) || list_pop(&loop->following))
 		;
 	ev_timer_stop(loop->ev, &loop->alarm);
 	ev_idle_stop(loop->ev, &loop->idle);
@@ -189,6 +199,12 @@ void loop_defer(struct loop *loop, struct loop_work *work)
 {
 	if (list_empty(&work->node))
 		list_append(&loop->deferred, &work->node);
+}
+
+void loop_defer_in_turn(struct loop *loop, struct loop_work *work)
+{
+	if (list_empty(&work->node))
+		list_append(&loop->following, &work->node);
 }
 
 void loop_work_cancel(struct loop_work *work)

@@ -28,7 +28,8 @@ struct loop {
 	struct heap timers;
 	struct heap due;       /* timers whose time has come, in this turn */
 	struct ev_timer alarm; /* for the first of the timers */
-	struct list deferred;
+	struct list deferred, following;
+	struct list marker; /* the end of a round, in the list that is being run */
 	bool stopping;
 	int64_t turn_began_ns;  /* 0 before the first */
 	struct histogram turns; /* seconds spent in a turn, waiting not counted */
@@ -67,6 +68,14 @@ struct loop_work {
 
 void loop_work_init(struct loop_work *work, loop_work_fn fn);
 void loop_defer(struct loop *loop, struct loop_work *work);
+/*
+ * The same for what follows from other work and ends what this turn has begun,
+ * such as an answer: it runs in this turn even when work defers it, behind all
+ * that was deferred. For LOOP_ROUNDS in a row; then it waits for the next turn,
+ * so that what follows from itself does not starve the loop.
+ */
+#define LOOP_ROUNDS 4
+void loop_defer_in_turn(struct loop *loop, struct loop_work *work);
 void loop_work_cancel(struct loop_work *work);
 
 /*

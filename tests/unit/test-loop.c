@@ -20,6 +20,7 @@ struct named_work {
 	struct loop_work work;
 	char name;
 	struct loop_work *then;    /* deferred by this one */
+	struct loop_work *follows; /* ... within the turn */
 	struct loop_work *cancels; /* cancelled by this one */
 	bool stops;
 };
@@ -31,6 +32,8 @@ static void run_named(struct loop_work *work)
 	note(named->name);
 	if (named->then)
 		loop_defer(&loop, named->then);
+	if (named->follows)
+		loop_defer_in_turn(&loop, named->follows);
 	if (named->cancels)
 		loop_work_cancel(named->cancels);
 	if (named->stops)
@@ -115,6 +118,54 @@ TEST(work_that_work_defers_waits_for_what_became_ready)
 	loop_defer(&loop, &a.work);
 	loop_run(&loop);
 	CHECK_TEXT(order, "aib");
+	close_pipe(&watch);
+	loop_fini(&loop);
+}
+
+TEST(what_follows_from_work_runs_in_its_turn_behind_the_rest)
+{
+	struct named_work a = { .name = 'a' }, b = { .name = 'b' }, c = { .name = 'c' };
+	struct named_work d = { .name = 'd' }, e = { .name = 'e', .stops = true };
+	struct pipe_watch watch;
+
+	start();
+	for (struct named_work **next = (struct named_work *[]){ &a, &b, &c, &d, &e, NULL }; *next;
+	     next++)
+		loop_work_init(&(*next)->work, run_named);
+	a.follows = &c.work;
+	a.then = &e.work;
+	c.follows = &d.work;
+	watch_pipe(&watch);
+	loop_defer(&loop, &a.work);
+	loop_defer(&loop, &b.work);
+	loop_run(&loop);
+	CHECK_TEXT(order, "abcdie");
+	close_pipe(&watch);
+	loop_fini(&loop);
+}
+
+static int n_followed;
+
+static void follow_again(struct loop_work *work)
+{
+	note((char)('0' + ++n_followed));
+	if (n_followed < LOOP_ROUNDS + 1)
+		loop_defer_in_turn(&loop, work);
+	else
+		loop_stop(&loop);
+}
+
+TEST(what_follows_from_itself_lets_others_in_between)
+{
+	struct pipe_watch watch;
+	struct loop_work work;
+
+	start();
+	loop_work_init(&work, follow_again);
+	watch_pipe(&watch);
+	loop_defer_in_turn(&loop, &work);
+	loop_run(&loop);
+	CHECK_TEXT(order, "1234i5");
 	close_pipe(&watch);
 	loop_fini(&loop);
 }

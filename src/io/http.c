@@ -2,8 +2,8 @@
 /*
  * Requests: which are in flight, which are done, and whose callback comes when.
  *
- * A request that is done waits until the turn's deferred work: then neither
- * curl nor a watcher is on the stack, and its callback may do as it likes.
+ * A request that is done waits until the end of the turn: then neither curl nor
+ * a watcher is on the stack, and its callback may do as it likes.
  */
 
 #include "io/http.h"
@@ -160,7 +160,7 @@ static void http_end(struct http *http, struct http_transfer *transfer)
 
 	list_remove(&transfer->node);
 	list_append(&http->done, &transfer->node);
-	loop_defer(http->loop, &http->deliver);
+	loop_defer_in_turn(http->loop, &http->deliver);
 }
 
 /* curl has let go of it. */

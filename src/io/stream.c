@@ -222,7 +222,7 @@ void stream_flush(struct stream *stream)
 {
 	/* A full socket is waited for: the watcher writes as soon as there is room. */
 	if (!stream->broken && !ev_is_active(&stream->writable))
-		loop_defer(stream->loop, &stream->flush);
+		loop_defer_in_turn(stream->loop, &stream->flush);
 }
 
 int stream_write_now(struct stream *stream)

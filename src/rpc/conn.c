@@ -278,7 +278,7 @@ static void on_caller_answer(struct caller *caller)
 		return;
 
 	stream_flush(&conn->stream);
-	loop_defer(conn->stream.loop, &conn->more);
+	loop_defer_in_turn(conn->stream.loop, &conn->more);
 }
 
 static void on_end_of_turn(struct loop_work *work)

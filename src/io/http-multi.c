@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * curl on libev: one timer, one watcher a socket. curl is called from watchers
- * only and never from inside its own callbacks; after each call all that it
- * finished is taken out of it before anybody hears of it.
+ * curl on libev: one timer, one watcher a socket. curl is never called from
+ * inside its own callbacks; after each call all that it finished is taken out of
+ * it before anybody hears of it.
+ *
+ * While it is called it may set its timer many times, most often to stop it in
+ * the end: what it has said last is done when it has returned.
  */
 
 #include "io/http-multi.h"
@@ -46,11 +49,29 @@ static void http_multi_end_starved(struct http_multi *multi)
 	}
 }
 
+static void http_multi_wind(struct http_multi *multi)
+{
+	if (!multi->timer_moved)
+		return;
+
+	multi->timer_moved = false;
+	if (multi->timer_ms < 0)
+		timer_stop(&multi->timer);
+	else
+		timer_start(&multi->timer, multi->timer_ms);
+}
+
 static void http_multi_act(struct http_multi *multi, curl_socket_t fd, int ready)
 {
 	CURLMsg *message;
 	int n;
 
+	multi->acting = true;
+	/* To curl the timer has rung then: it says nothing when it needs no other. */
+	if (fd == CURL_SOCKET_TIMEOUT) {
+		multi->timer_ms = -1;
+		multi->timer_moved = true;
+	}
 	(void)curl_multi_socket_action(multi->handle, fd, ready, &n);
 
 	while ((message = curl_multi_info_read(multi->handle, &n))) {
@@ -66,6 +87,8 @@ static void http_multi_act(struct http_multi *multi, curl_socket_t fd, int ready
 		multi->on_done(easy, code);
 	}
 	http_multi_end_starved(multi);
+	multi->acting = false;
+	http_multi_wind(multi);
 }
 
 static void http_multi_on_io(struct ev_loop *ev, struct ev_io *io, int events)
@@ -142,10 +165,10 @@ static int http_multi_on_timeout(CURLM *handle, long timeout_ms, void *context)
 {
 	struct http_multi *multi = context;
 
-	if (timeout_ms < 0)
-		timer_stop(&multi->timer);
-	else
-		timer_start(&multi->timer, timeout_ms);
+	multi->timer_ms = timeout_ms;
+	multi->timer_moved = true;
+	if (!multi->acting)
+		http_multi_wind(multi);
 	return 0;
 }
 
@@ -204,13 +227,22 @@ void http_multi_free(struct http_multi *multi)
 
 int http_multi_add(struct http_multi *multi, CURL *easy)
 {
-	CURLMcode code = curl_multi_add_handle(multi->handle, easy);
+	CURLMcode code;
 
+	/* It sets the timer to now: http_multi_go() is what it asks for. */
+	multi->acting = true;
+	code = curl_multi_add_handle(multi->handle, easy);
+	multi->acting = false;
 	if (code != CURLM_OK)
 		return code == CURLM_OUT_OF_MEMORY ? -ENOMEM : -EIO;
 
 	multi->n_easy++;
 	return 0;
+}
+
+void http_multi_go(struct http_multi *multi)
+{
+	http_multi_act(multi, CURL_SOCKET_TIMEOUT, 0);
 }
 
 void http_multi_remove(struct http_multi *multi, CURL *easy)

@@ -4,6 +4,9 @@
  *
  * A request that is done waits until the end of the turn: then neither curl nor
  * a watcher is on the stack, and its callback may do as it likes.
+ *
+ * curl begins with a request when that is started: on a kept connection it is
+ * sent before http_request_start() returns, and its reply may be there.
  */
 
 #include "io/http.h"
@@ -286,6 +289,8 @@ static void http_admit(struct loop_work *work)
 			http_end(http, transfer);
 		}
 	}
+	if (http->multi)
+		http_multi_go(http->multi);
 }
 
 static int check_curl(struct error *err)
@@ -420,6 +425,8 @@ int http_request_start(struct http_request *request, struct http *http,
 	timer_start(&transfer->deadline, spec->timeout_ms);
 	http->stats.started++;
 	http->stats.in_flight++;
+	if (transfer->multi)
+		http_multi_go(transfer->multi);
 	return 0;
 }
 

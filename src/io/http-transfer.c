@@ -59,6 +59,53 @@ static const struct {
 	{ CURLOPT_UPLOAD_BUFFERSIZE, HTTP_UPLOAD_BUFFER },
 };
 
+static void http_setup_fini(struct http_setup *setup)
+{
+	free(setup->url);
+	free(setup->ca_file);
+	free(setup->proxy);
+	*setup = (struct http_setup){ 0 };
+}
+
+/* To curl: whether a body goes along, though it be empty. */
+static bool is_post(const struct http_spec *spec)
+{
+	return spec->body || strcmp(spec->method, "POST") == 0;
+}
+
+static bool http_setup_note(struct http_setup *setup, const struct http_spec *spec,
+			    unsigned read_bytes)
+{
+	*setup = (struct http_setup){
+		.url = strdup(spec->url),
+		.ca_file = spec->ca_file ? strdup(spec->ca_file) : NULL,
+		.proxy = spec->proxy ? strdup(spec->proxy) : NULL,
+		.has_post = is_post(spec),
+		.allow_http = spec->allow_http,
+		.read_bytes = read_bytes,
+		.max_idle_s = spec->max_idle_s,
+	};
+	/* It was found to be one of those that there are. */
+	(void)snprintf(setup->method, sizeof(setup->method), "%s", spec->method);
+	return setup->url && !setup->ca_file == !spec->ca_file && !setup->proxy == !spec->proxy;
+}
+
+static bool is_same(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+bool http_transfer_suits(const struct http_transfer *transfer, const struct http_spec *spec)
+{
+	const struct http_setup *setup = &transfer->setup;
+
+	return setup->url && strcmp(setup->url, spec->url) == 0 &&
+	       strcmp(setup->method, spec->method) == 0 && setup->has_post == is_post(spec) &&
+	       setup->allow_http == spec->allow_http && setup->max_idle_s == spec->max_idle_s &&
+	       setup->read_bytes == transfer->read_bytes &&
+	       is_same(setup->ca_file, spec->ca_file) && is_same(setup->proxy, spec->proxy);
+}
+
 struct http_transfer *http_transfer_new(void)
 {
 	struct http_transfer *transfer = calloc(1, sizeof(*transfer));
@@ -96,20 +143,23 @@ void http_transfer_free(struct http_transfer *transfer)
 	http_stream_fini(&transfer->stream);
 	curl_easy_cleanup(transfer->easy);
 	curl_url_cleanup(transfer->url);
+	http_setup_fini(&transfer->setup);
 	http_envelope_free(transfer->envelope);
 	http_transfer_return_room(transfer);
 	buffer_fini(&transfer->body);
 	free(transfer);
 }
 
-void http_transfer_reset(struct http_transfer *transfer)
+void http_transfer_rest(struct http_transfer *transfer)
 {
 	struct buffer body;
 
 	timer_stop(&transfer->deadline);
 	http_stream_fini(&transfer->stream);
-	curl_easy_reset(transfer->easy);
-	(void)curl_url_set(transfer->url, CURLUPART_URL, NULL, 0);
+	/* They point into the envelope. The latter makes a POST of whatever it is set for. */
+	(void)curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, NULL);
+	if (transfer->setup.has_post)
+		(void)curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, NULL);
 	http_envelope_free(transfer->envelope);
 	http_transfer_return_room(transfer);
 	buffer_reset(&transfer->body);
@@ -118,6 +168,8 @@ void http_transfer_reset(struct http_transfer *transfer)
 	*transfer = (struct http_transfer){
 		.easy = transfer->easy,
 		.url = transfer->url,
+		.setup = transfer->setup,
+		.read_bytes = transfer->read_bytes,
 		.body = body,
 	};
 	list_init(&transfer->node);
@@ -372,30 +424,21 @@ static bool http_set_always(struct http_transfer *transfer)
 
 static bool http_set_method(struct http_transfer *transfer, const struct http_spec *spec)
 {
-	const struct http_envelope *envelope = transfer->envelope;
+	const char *usual = is_post(spec) ? "POST" : "GET";
 	CURL *easy = transfer->easy;
-	bool is_post = strcmp(spec->method, "POST") == 0;
 	bool failed = false;
 
-	if (is_post || spec->body) {
+	if (is_post(spec))
 		failed |= curl_easy_setopt(easy, CURLOPT_POST, 1L);
-		failed |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
-					   (curl_off_t)envelope->body_len);
-		failed |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, envelope->body);
-	}
-	if (!is_post && (spec->body || strcmp(spec->method, "GET") != 0))
+	if (strcmp(spec->method, usual) != 0)
 		failed |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, spec->method);
-	failed |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, &envelope->headers[0]);
 	return !failed;
 }
 
-static bool http_set_spec(struct http_transfer *transfer, const struct http_spec *spec)
+/* What http_setup_note() makes a note of, and nothing else. */
+static bool http_set_setup(struct http_transfer *transfer, const struct http_spec *spec)
 {
 	CURL *easy = transfer->easy;
-	/* curl counts in int, and takes no connect timeout of 0 for one. */
-	int64_t all_ms = MIN(spec->timeout_ms, (int64_t)INT_MAX - HTTP_BACKSTOP_MS);
-	int64_t connect_ms =
-		spec->connect_timeout_ms ? spec->connect_timeout_ms : all_ms + HTTP_BACKSTOP_MS;
 	bool failed = false;
 
 	failed |= curl_easy_setopt(easy, CURLOPT_CURLU, transfer->url);
@@ -409,11 +452,6 @@ static bool http_set_spec(struct http_transfer *transfer, const struct http_spec
 	}
 	failed |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR,
 				   spec->allow_http ? "http,https" : "https");
-	failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(all_ms + HTTP_BACKSTOP_MS));
-	failed |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-				   (long)MIN(MAX(connect_ms, (int64_t)1), (int64_t)INT_MAX));
-	failed |= curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE,
-				   (curl_off_t)MIN(spec->max_body, (size_t)INT64_MAX));
 
 	/* Both, or the environment is asked. */
 	failed |= curl_easy_setopt(easy, CURLOPT_PROXY, spec->proxy ? spec->proxy : "");
@@ -424,6 +462,31 @@ static bool http_set_spec(struct http_transfer *transfer, const struct http_spec
 		/* Or the system's would be trusted as well. */
 		failed |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 	}
+	return !failed;
+}
+
+/* What is each request's own: set for each, whatever is there from another one. */
+static bool http_set_spec(struct http_transfer *transfer, const struct http_spec *spec)
+{
+	const struct http_envelope *envelope = transfer->envelope;
+	CURL *easy = transfer->easy;
+	/* curl counts in int, and takes no connect timeout of 0 for one. */
+	int64_t all_ms = MIN(spec->timeout_ms, (int64_t)INT_MAX - HTTP_BACKSTOP_MS);
+	int64_t connect_ms =
+		spec->connect_timeout_ms ? spec->connect_timeout_ms : all_ms + HTTP_BACKSTOP_MS;
+	bool failed = false;
+
+	failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(all_ms + HTTP_BACKSTOP_MS));
+	failed |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+				   (long)MIN(MAX(connect_ms, (int64_t)1), (int64_t)INT_MAX));
+	failed |= curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE,
+				   (curl_off_t)MIN(spec->max_body, (size_t)INT64_MAX));
+	if (is_post(spec)) {
+		failed |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+					   (curl_off_t)envelope->body_len);
+		failed |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, envelope->body);
+	}
+	failed |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, &envelope->headers[0]);
 	return !failed;
 }
 
@@ -455,16 +518,37 @@ static int http_parse_url(struct http_transfer *transfer, const struct http_spec
 	return 0;
 }
 
+/* Back to a handle that was never set up. */
+static void http_take_down(struct http_transfer *transfer)
+{
+	if (!transfer->setup.url)
+		return;
+
+	curl_easy_reset(transfer->easy);
+	/* Or the next one is taken for relative to it. */
+	(void)curl_url_set(transfer->url, CURLUPART_URL, NULL, 0);
+	http_setup_fini(&transfer->setup);
+}
+
+static bool http_set_up(struct http_transfer *transfer, const struct http_spec *spec)
+{
+	return http_set_always(transfer) && http_set_method(transfer, spec) &&
+	       http_set_setup(transfer, spec) &&
+	       http_setup_note(&transfer->setup, spec, transfer->read_bytes);
+}
+
 int http_transfer_prepare(struct http_transfer *transfer, const struct http_spec *spec,
 			  struct error *err)
 {
-	int r;
+	bool suits = http_transfer_suits(transfer, spec);
+	int r = 0;
 
-	r = http_parse_url(transfer, spec, err);
-	if (r < 0)
-		return r;
-
-	r = http_envelope_new(spec, &transfer->envelope, err);
+	if (!suits) {
+		http_take_down(transfer);
+		r = http_parse_url(transfer, spec, err);
+	}
+	if (r == 0)
+		r = http_envelope_new(spec, &transfer->envelope, err);
 	if (r < 0)
 		return r;
 
@@ -484,8 +568,7 @@ int http_transfer_prepare(struct http_transfer *transfer, const struct http_spec
 		transfer->may_dial_context = spec->may_dial_context;
 	}
 
-	if (!http_set_always(transfer) || !http_set_method(transfer, spec) ||
-	    !http_set_spec(transfer, spec))
+	if ((!suits && !http_set_up(transfer, spec)) || !http_set_spec(transfer, spec))
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "cannot set up a request: %m");
 
 	return 0;

@@ -25,6 +25,19 @@ struct http_room {
 	size_t used, max; /* max 0: any amount */
 };
 
+/*
+ * What a handle's options were set for. They stay, and the next request that
+ * has all of these in common needs but a few of its own: setting all of them
+ * anew takes curl a fifth of what it takes to send one.
+ */
+struct http_setup {
+	char *url, *ca_file, *proxy; /* owned; url NULL: set for nothing */
+	char method[sizeof("DELETE")];
+	bool has_post, allow_http;
+	unsigned read_bytes;
+	int max_idle_s;
+};
+
 struct http_transfer {
 	struct http_request *request; /* borrowed */
 	struct http_multi *multi;     /* borrowed; NULL: curl does not have it */
@@ -40,8 +53,9 @@ struct http_transfer {
 	CURLcode code;  /* what curl says of the end */
 	bool succeeded; /* as far as curl knows: it can be used again */
 
-	CURL *easy;                     /* owned, as are all that follow */
-	CURLU *url;                     /* parsed once, for us and for curl */
+	CURL *easy; /* owned, as are all that follow */
+	CURLU *url; /* parsed once, for us and for curl */
+	struct http_setup setup;
 	struct http_envelope *envelope; /* headers and body of the request */
 	struct buffer body;             /* of the reply; of one that is streamed, what waits */
 	struct http_stream stream;
@@ -68,11 +82,13 @@ struct http_transfer {
 struct http_transfer *http_transfer_new(void);
 void http_transfer_free(struct http_transfer *transfer);
 
+/* Whether its options are set for such a request already. */
+bool http_transfer_suits(const struct http_transfer *transfer, const struct http_spec *spec);
 /* Makes it ready to be added to a multi. */
 int http_transfer_prepare(struct http_transfer *transfer, const struct http_spec *spec,
 			  struct error *err);
-/* Wipes and forgets all of a request. */
-void http_transfer_reset(struct http_transfer *transfer);
+/* Wipes and forgets all of a request but what the options were set for. */
+void http_transfer_rest(struct http_transfer *transfer);
 
 /* For an end that curl does not know of. The first one stands. */
 void http_transfer_judge(struct http_transfer *transfer, enum http_outcome verdict,

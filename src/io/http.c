@@ -97,20 +97,27 @@ static void http_recycle(struct http *http, struct http_transfer *transfer)
 		return;
 	}
 
-	http_transfer_reset(transfer);
+	http_transfer_rest(transfer);
 	list_prepend(&http->spare, &transfer->node);
 	http->n_spare++;
 }
 
-static struct http_transfer *http_take_transfer(struct http *http)
+/* One whose options suit; else the one that has rested longest. */
+static struct http_transfer *http_take_transfer(struct http *http, const struct http_spec *spec)
 {
-	struct list *node = list_pop(&http->spare);
+	struct http_transfer *transfer = NULL;
 
-	if (!node)
+	list_for_each (node, &http->spare) {
+		transfer = list_entry(node, struct http_transfer, node);
+		if (http_transfer_suits(transfer, spec))
+			break;
+	}
+	if (!transfer)
 		return http_transfer_new();
 
+	list_remove(&transfer->node);
 	http->n_spare--;
-	return container_of(node, struct http_transfer, node);
+	return transfer;
 }
 
 static void http_deliver_one(struct http *http, struct http_request *request)
@@ -407,7 +414,7 @@ int http_request_start(struct http_request *request, struct http *http,
 
 	assert(!request->http);
 
-	transfer = http_take_transfer(http);
+	transfer = http_take_transfer(http, spec);
 	if (!transfer)
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "cannot set up a request: %m");
 

@@ -246,6 +246,41 @@ TEST(one_connection_serves_many_requests)
 	tear_down();
 }
 
+static void check_again(const char *method, const char *body)
+{
+	struct probe probe = { 0 };
+	struct http_spec spec;
+	char start[32];
+
+	set_up();
+	SERVER(server, { OK_REPLY });
+	spec = spec_for(&server);
+	spec.method = method;
+	spec.body = body;
+	spec.body_len = body ? strlen(body) : 0;
+	(void)snprintf(start, sizeof(start), "%s /path HTTP/1.1\r\n", method);
+	for (unsigned n = 1; n <= 3; n++) {
+		probe_start(&probe, &spec);
+		finish();
+		CHECK_INT(server.n_requests, n);
+		CHECK(strncmp(server.request, start, strlen(start)) == 0);
+		CHECK_TEXT(strstr(server.request, "\r\n\r\n") + 4, body ?: "");
+	}
+	CHECK_INT(server.n_accepted, 1);
+	server_close(&server);
+	tear_down();
+}
+
+TEST(each_method_can_be_used_again)
+{
+	check_again("GET", NULL);
+	check_again("DELETE", NULL);
+	check_again("POST", "{}");
+	check_again("PUT", "{}");
+	check_again("PATCH", "{}");
+	check_again("DELETE", "{}");
+}
+
 TEST(an_origin_gets_six_connections_and_no_more)
 {
 	static struct probe probes[50];

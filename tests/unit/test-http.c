@@ -138,6 +138,87 @@ TEST(nothing_of_a_request_shows_in_the_next)
 	tear_down();
 }
 
+/* It has all in common with the one before that options are set for. */
+TEST(nothing_of_a_request_shows_in_the_next_one_like_it)
+{
+	static const char first[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+				    "Retry-After: 7\r\nContent-Length: 2\r\n\r\n{}";
+	static const char second[] = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond";
+	const char *const headers[] = { "X-Mine: 1", NULL };
+	struct probe probe = { 0 };
+	struct http_spec spec;
+
+	set_up();
+	SERVER(server, { first }, { second });
+	spec = spec_for(&server);
+	spec.method = "POST";
+	spec.headers = headers;
+	spec.bearer = TOKEN;
+	spec.body = "{\"a\":1}";
+	spec.body_len = 7;
+	probe_start(&probe, &spec);
+	finish();
+	CHECK_TEXT(probe.retry_after, "7");
+
+	spec.headers = NULL;
+	spec.bearer = NULL;
+	spec.body = "{}";
+	spec.body_len = 2;
+	probe_start(&probe, &spec);
+	finish();
+	CHECK_TEXT(probe.body, "second");
+	CHECK(!probe.result.retry_after);
+	CHECK_TEXT(probe.content_type, "");
+	CHECK_INT(count(server.request, TOKEN) + count(server.request, "X-Mine"), 0);
+	CHECK_TEXT(strstr(server.request, "\r\n\r\n"), "\r\n\r\n{}");
+
+	spec.body = "";
+	spec.body_len = 0;
+	spec.max_body = 5;
+	probe_start(&probe, &spec);
+	finish();
+	CHECK_INT(probe.result.outcome, HTTP_TOO_LARGE);
+	CHECK_TEXT(strstr(server.request, "\r\n\r\n"), "\r\n\r\n");
+	CHECK_INT(server.n_accepted, 1);
+	server_close(&server);
+	tear_down();
+}
+
+static void check_refused(struct http_spec *spec, const char *what)
+{
+	struct http_request request;
+	struct error err = { 0 };
+
+	http_request_init(&request, NULL);
+	CHECK(http_request_start(&request, http, spec, &err) < 0);
+	if (!strstr(err.text, what))
+		test_fail(__FILE__, __LINE__, "\"%s\" has no \"%s\"", err.text, what);
+	CHECK(!http_request_in_flight(&request));
+	http_request_stop(&request);
+}
+
+TEST(what_a_request_may_not_do_it_may_not_after_one_that_may)
+{
+	struct probe probe = { 0 };
+	struct http_spec spec;
+
+	set_up();
+	SERVER(server, { OK_REPLY });
+	fetch(&probe, &server);
+	CHECK_INT(probe.result.status, 200);
+
+	spec = spec_for(&server);
+	spec.allow_http = false;
+	check_refused(&spec, "not one of https");
+	fetch(&probe, &server);
+	spec = spec_for(&server);
+	spec.url = "/elsewhere";
+	check_refused(&spec, "URL");
+	CHECK_INT(server.n_requests, 2);
+	server_close(&server);
+	tear_down();
+}
+
 static void check_without_body(const char *method, unsigned n_lengths)
 {
 	char start[32];
@@ -164,19 +245,6 @@ TEST(a_request_without_body_has_no_content_type)
 	check_without_body("GET", 0);
 	check_without_body("DELETE", 0);
 	check_without_body("POST", 1);
-}
-
-static void check_refused(struct http_spec *spec, const char *what)
-{
-	struct http_request request;
-	struct error err = { 0 };
-
-	http_request_init(&request, NULL);
-	CHECK(http_request_start(&request, http, spec, &err) < 0);
-	if (!strstr(err.text, what))
-		test_fail(__FILE__, __LINE__, "\"%s\" has no \"%s\"", err.text, what);
-	CHECK(!http_request_in_flight(&request));
-	http_request_stop(&request);
 }
 
 TEST(refuses_urls_that_it_should_not_call)

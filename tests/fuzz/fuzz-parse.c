@@ -116,8 +116,7 @@ static void fuzz_quote(const char *text, size_t len)
 
 	(void)error_quote(quoted, sizeof(quoted), text, len);
 	REQUIRE(strlen(quoted) < sizeof(quoted));
-	for (const char *at = quoted; *at; at++)
-		REQUIRE(*at >= 0x20 && *at < 0x7f);
+	require_shown(quoted);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)

@@ -21,8 +21,7 @@ static void check_state(const struct platform_reply *reply)
 	r = state_parse(reply, ID, &answer, &err);
 	REQUIRE((r == 0) == (answer.status[0] != '\0'));
 	REQUIRE((r == 0) == (err.kind == ERROR_NONE));
-	for (const char *at = answer.status; *at; at++)
-		REQUIRE(*at >= 0x20 && *at < 0x7f);
+	require_shown(answer.status);
 	if (r == 0 && strcmp(answer.status, "paused") == 0)
 		REQUIRE(answer.paused);
 }

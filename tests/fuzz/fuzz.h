@@ -10,6 +10,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "base/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
@@ -21,6 +24,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 			abort();                                                          \
 		}                                                                         \
 	} while (0)
+
+/* A sentence for a person: all of it is text, and nothing acts on a terminal. */
+static inline void require_shown(const char *text)
+{
+	size_t len = strlen(text), used;
+	uint32_t c;
+
+	for (; len; text += used, len -= used) {
+		used = utf8_next(text, len, &c);
+		REQUIRE(utf8_is_safe(c) && (used > 1 || c < 0x80));
+	}
+}
 
 /* Numbers that depend on the input only, so that a finding can be replayed. */
 static inline uint32_t fuzz_random(uint32_t *state)

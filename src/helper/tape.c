@@ -150,6 +150,15 @@ static void take_short_name(struct tape *tape, const char *header)
 	tape->entry.name = tape->short_name;
 }
 
+/* Python takes those times for a part of the name. Only who makes backups writes them. */
+static int check_prefix(const char *header, struct refusal *refusal)
+{
+	if (!header[PREFIX_AT] || memcmp(header + MAGIC_AT, GNU_MAGIC, MAGIC_LEN) != 0)
+		return 0;
+
+	return refuse(refusal, ERROR_INTEGRITY, "it can be read in more than one way");
+}
+
 static int take_kind(struct tape *tape, char type, struct refusal *refusal)
 {
 	switch (type) {
@@ -224,7 +233,9 @@ static int take_entry(struct tape *tape, const char *header, struct refusal *ref
 		tape->entry.name_len = tape->long_name_len;
 	}
 
-	r = take_kind(tape, header[TYPE_AT], refusal);
+	r = check_prefix(header, refusal);
+	if (r == 0)
+		r = take_kind(tape, header[TYPE_AT], refusal);
 	if (r == 0)
 		r = take_mode(tape, header, refusal);
 	if (r == 0)

@@ -216,6 +216,8 @@ def sizes() -> Iterator[Hostile]:
     yield Hostile("pax size twice", lambda: plugin(pax((b"size", b"1"), (b"size", b"512")), file(b"a", b"x")),
                   "", "is no number")
     yield Hostile("negative size", lambda: plugin(header(b"a", b"0", b"\xff" * 12)), "a", "its size is no number")
+    yield Hostile("a prefix in GNU's header", lambda: plugin(file(b"a", b"x", magic=GNU, prefix=b"../../evil")), "a",
+                  "more than one way")
     yield Hostile("mode in words", lambda: plugin(header(b"a", mode=b"rw-r--r--")), "a", "its mode is no number")
     yield Hostile("size in words", lambda: plugin(header(b"a", b"0", b"many".ljust(12, b"\0"))),
                   "a", "its size is no number")

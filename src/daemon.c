@@ -387,8 +387,9 @@ static int daemon_open(struct daemon *daemon, struct error *err)
 	if (r < 0)
 		return r;
 
-	if (reaper_new(&daemon->loop, &daemon->reaper) < 0)
-		return error_set(err, ERROR_INTERNAL, ENOMEM, "no memory for child processes");
+	r = reaper_new(&daemon->loop, &daemon->reaper);
+	if (r < 0)
+		return error_set(err, ERROR_INTERNAL, -r, "cannot watch over child processes: %m");
 
 	r = agent_new(&daemon->loop, daemon->http, daemon->state.fd, &daemon_events, daemon,
 		      &daemon->agent, err);

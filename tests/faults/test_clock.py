@@ -62,6 +62,7 @@ def gaps(rows):
     return [after - before for before, after in zip(times, times[1:])]
 
 
+@pytest.mark.waits
 @pytest.mark.parametrize("jump", JUMPS.values(), ids=JUMPS)
 def test_intervals_are_kept_when_the_clock_jumps(platform, daemon, clock, begin, jump):
     scout = begin(clock.env)
@@ -112,6 +113,7 @@ def serves(daemon):
         return False
 
 
+@pytest.mark.waits
 @pytest.mark.parametrize("seconds", [6, 90])
 def test_stopped_for_a_while_it_catches_up_once(platform, daemon, clock, begin, seconds):
     """As a laptop that sleeps: the wall clock went on, and the platform's patience with it."""

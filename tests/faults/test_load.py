@@ -107,6 +107,7 @@ def test_a_minute_of_connections_that_come_and_go(daemon):
         assert rss_kib(daemon.pid) - memory < 1024
 
 
+@pytest.mark.waits
 def test_the_time_for_a_request_is_ten_seconds(daemon):
     """Nobody has said otherwise: half a line may stand for that long, whole ones for ever."""
     daemon.start()

@@ -82,6 +82,7 @@ def test_a_name_that_is_not_there(network, daemon, begin, error):
     daemon.wait_state("scout", "online")
 
 
+@pytest.mark.waits
 def test_a_resolver_that_says_nothing(network, daemon, begin):
     network.names[NAME] = Answer(never=True)
     begin(options="timeout:30 attempts:1")
@@ -103,6 +104,7 @@ def test_stops_at_once_while_a_name_is_looked_up(network, daemon, begin):
     assert time.monotonic() - began < 3
 
 
+@pytest.mark.waits
 def test_a_resolver_that_takes_its_time(network, daemon, begin):
     """Slower than a deadline: it comes to nothing, and the next try has the answer at hand or not."""
     network.names[NAME] = Answer(("127.0.0.1",), seconds=20)
@@ -130,6 +132,7 @@ def test_a_black_hole_in_ipv6(network, daemon, begin):
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.waits
 def test_a_platform_that_moves(network, home, daemon, begin):
     """The old address is dead: the new one is used as soon as the name may be asked for again."""
     port = urllib.parse.urlsplit(home.url).port
@@ -165,6 +168,7 @@ def lost(daemon, number, began):
     assert DEADLINE_S * 0.9 < took < DEADLINE_S * 1.1, took
 
 
+@pytest.mark.waits
 @pytest.mark.parametrize("when", ["before the request", "before the reply", "amid the reply"])
 def test_half_open(network, home, daemon, begin, when):
     network.names[NAME] = Answer(("127.0.0.1",))

@@ -24,6 +24,9 @@ from pathlib import Path
 import pytest
 
 from harness import QUIET, Daemon, Peer, Platform, Workspace
+from harness.sharing import pytest_addoption, pytest_runtestloop
+
+__all__ = ["pytest_addoption", "pytest_runtestloop"]
 
 URL = "MOLECULE_TEST_PLATFORM_URL"
 ADMIN_TOKEN = "MOLECULE_TEST_ADMIN_TOKEN"

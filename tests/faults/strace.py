@@ -58,6 +58,29 @@ class Point:
         return f"{self.name} #{self.number}: {self.what}"
 
 
+# Calls that change nothing for anybody else, or only what dies with the process.
+IDLE = {"access", "clock_gettime", "close", "dup2", "epoll_ctl", "epoll_wait", "faccessat2", "fadvise64",
+        "fcntl", "fstat", "futex", "getdents64", "getpid", "getppid", "getrandom", "getsockname",
+        "getsockopt", "lseek", "newfstatat", "poll", "ppoll", "pread64", "read", "readlink",
+        "readlinkat", "recvfrom", "recvmsg", "setsockopt", "socket", "statx"}
+
+
+def outlasts(point: Point) -> bool:
+    """Whether a death before this call and one after it leave different things behind."""
+    if point.name in ("open", "openat", "openat2"):
+        return "O_CREAT" in point.what or "O_TRUNC" in point.what
+    return point.name not in IDLE
+
+
+def deaths(points: Sequence[Point]) -> list[Point]:
+    """Where to kill, so that each state of affairs is left behind once.
+
+    Who is killed is so before the call. All places between two calls that change something
+    are one; the last of them all stands for what comes after every change.
+    """
+    return [point for point in points[:-1] if outlasts(point)] + list(points[-1:])
+
+
 class Strace:
     """faults: what inject() gives. Without a daemon only around(), for one that is to start.
 

@@ -64,9 +64,10 @@ def all_bad(good, step=1):
     yield from bodies.retyped(good)
 
 
-def each(home, daemon, scout, endpoint, bad, **rule):
+def each(tally, home, daemon, scout, endpoint, bad, **rule):
     """Serves one after the other; whoever loops over it calls, and looks what has come of it."""
     for name, text in bad:
+        tally.add()
         fault = home.dev.fault(endpoint, scout, status=200, raw_base64=framed(text), **rule)
         try:
             yield name, text
@@ -107,11 +108,11 @@ def warnings(daemon, since):
 
 
 @pytest.mark.fast
-def test_secrets(home, daemon, scout):
+def test_secrets(home, daemon, scout, tally):
     good = good_answer(home, "GET", f"/workspaces/{scout.id}/secrets/values", scout)
     since = len(daemon.log)
     count = 0
-    for name, text in each(home, daemon, scout, "secrets", all_bad(good)):
+    for name, text in each(tally, home, daemon, scout, "secrets", all_bad(good)):
         taken = attempt(daemon, "secrets.refresh")
         served = daemon.call("secrets.get", workspace="scout")
         if name.startswith("no "):
@@ -130,10 +131,10 @@ def test_secrets(home, daemon, scout):
 
 
 @pytest.mark.fast
-def test_state(home, daemon, scout):
+def test_state(home, daemon, scout, tally):
     good = good_answer(home, "GET", f"/workspaces/{scout.id}/state", scout)
     since = len(daemon.log)
-    for name, text in each(home, daemon, scout, "state", all_bad(good)):
+    for name, text in each(tally, home, daemon, scout, "state", all_bad(good)):
         if name in ("paused is true", "deleted is true"):
             continue
         attempt(daemon, "workspace.refresh")
@@ -143,23 +144,23 @@ def test_state(home, daemon, scout):
     assert not re.search(r"<[0-3]>", daemon.log[since:])
 
 
-def test_heartbeat(home, daemon, scout):
+def test_heartbeat(home, daemon, scout, tally):
     body = {"workspace_id": scout.id, "error_rate": 0, "active_tasks": 0, "uptime_seconds": 1,
             "current_task": "", "sample_error": ""}
     good = good_answer(home, "POST", "/registry/heartbeat", scout, body)
-    for name, text in each(home, daemon, scout, "heartbeat", all_bad(good)):
+    for name, text in each(tally, home, daemon, scout, "heartbeat", all_bad(good)):
         attempt(daemon, "workspace.refresh")
         assert daemon.status("scout")["state"] in HARMLESS, name
     all_is_well(home, daemon, scout)
 
 
 @pytest.mark.fast
-def test_peers(home, daemon, scout):
+def test_peers(home, daemon, scout, tally):
     known = daemon.call("peers.list", workspace="scout", refresh=True)["peers"]
     assert known
     good = good_answer(home, "GET", f"/registry/{scout.id}/peers", scout)
     rows = 0
-    for name, text in each(home, daemon, scout, "peers", all_bad(good)):
+    for name, text in each(tally, home, daemon, scout, "peers", all_bad(good)):
         taken = attempt(daemon, "peers.list", refresh=True)
         if taken is None:
             assert daemon.call("peers.list", workspace="scout")["peers"], name
@@ -177,7 +178,7 @@ def test_peers(home, daemon, scout):
     all_is_well(home, daemon, scout)
 
 
-def test_discovery(home, daemon, scout):
+def test_discovery(home, daemon, scout, tally):
     peer = home.create("found", url="http://127.0.0.1:9/a2a")
     registered = {"id": peer.id, "url": "http://127.0.0.1:9/a2a", "agent_card": {"name": "found"}}
     home.call("POST", "/registry/register", registered, token=peer.token)
@@ -185,7 +186,7 @@ def test_discovery(home, daemon, scout):
                       headers={"X-Workspace-ID": scout.id})
     good = (reply.body if reply.status == 200 else json.dumps(
         {"id": peer.id, "url": "http://127.0.0.1:9/a2a", "name": "found"}).encode()).decode()
-    for name, text in each(home, daemon, scout, "discover", all_bad(good)):
+    for name, text in each(tally, home, daemon, scout, "discover", all_bad(good)):
         taken = attempt(daemon, "peers.discover", peer=peer.id, refresh=True)
         if taken is None:
             continue
@@ -194,30 +195,30 @@ def test_discovery(home, daemon, scout):
     all_is_well(home, daemon, scout)
 
 
-def test_the_workspace_as_anybody_sees_it(home, daemon, scout):
+def test_the_workspace_as_anybody_sees_it(home, daemon, scout, tally):
     """Asked when the token is refused. Deleted is what says so, and nothing else."""
     good = good_answer(home, "GET", f"/workspaces/{scout.id}", scout)
     home.dev.fault("state", scout, status=401, json={"error": "invalid token"})
     home.dev.fault("heartbeat", scout, status=401, json={"error": "invalid token"})
-    for name, text in each(home, daemon, scout, "workspace", all_bad(good)):
+    for name, text in each(tally, home, daemon, scout, "workspace", all_bad(good)):
         attempt(daemon, "workspace.refresh")
         assert daemon.status("scout")["state"] in HARMLESS | {"auth_lost"}, name
     all_is_well(home, daemon, scout)
 
 
 @pytest.mark.fast
-def test_a_minted_token(home, daemon, scout):
+def test_a_minted_token(home, daemon, scout, tally):
     good = json.dumps({"auth_token": "x" * 43, "workspace_id": scout.id})
-    for name, text in each(home, daemon, scout, "tokens", all_bad(good), method="POST"):
+    for name, text in each(tally, home, daemon, scout, "tokens", all_bad(good), method="POST"):
         assert attempt(daemon, "token.rotate") is None, name
         assert list(daemon.state.glob("tokens/*")) == [], name
     all_is_well(home, daemon, scout)
 
 
-def test_the_list_of_tokens(home, daemon, scout):
+def test_the_list_of_tokens(home, daemon, scout, tally):
     """The new one is in use by then; the old one is left, which is said."""
     good = json.dumps({"tokens": home.tokens(scout)})
-    for number, (name, text) in enumerate(each(home, daemon, scout, "tokens", all_bad(good),
+    for number, (name, text) in enumerate(each(tally, home, daemon, scout, "tokens", all_bad(good),
                                                method="GET")):
         since = len(daemon.log)
         prefix = daemon.call("token.rotate", workspace="scout")["prefix"]
@@ -237,14 +238,14 @@ def thin_out(home, daemon, scout):
 
 
 @pytest.mark.fast
-def test_a_register(home, daemon):
+def test_a_register(home, daemon, tally):
     """Nothing that came of it is taken for a token."""
     scout = home.create("scout", token=False)
     daemon.configure(daemon={"log_level": "notice"})
     daemon.platforms.add(home)
     daemon.start()
     good = json.dumps({"status": "registered", "delivery_mode": "push", "auth_token": "x" * 43})
-    for name, text in each(home, daemon, scout, "register", all_bad(good)):
+    for name, text in each(tally, home, daemon, scout, "register", all_bad(good)):
         since = home.dev.mark()
         number = daemon.client.send("workspace.join", platform_url=home.url, name="scout",
                                     workspace_id=scout.id, reported_url=URL)

@@ -18,6 +18,7 @@ import pytest
 
 from harness import Closed, Daemon, Failure, Platform, RpcError, Workspace
 from nthmalloc import Scarcity
+from tally import Tally
 
 pytestmark = [pytest.mark.dev_platform, pytest.mark.plain]
 
@@ -212,7 +213,8 @@ STORIES = {
     "events.unsubscribe": Story(lambda scene: {"subscription": "s1"}),
 }
 REGISTER = Story(registers, without_token, has_a_token)
-FAST = {"daemon.info", "secrets.get", "token.rotate", "workspace.refresh"}
+MARKS = {"fast": {"daemon.info", "secrets.get", "token.rotate", "workspace.refresh"},
+         "waits": {"workspace.join"}}   # until it tries again
 
 
 def try_at(scene: Scene, method: str, story: Story, number: int, forever: bool) -> bool:
@@ -232,8 +234,9 @@ def try_at(scene: Scene, method: str, story: Story, number: int, forever: bool) 
     return failed > 0
 
 
-def sweep(scene: Scene, method: str, story: Story, forever: bool) -> int:
+def sweep(scene: Scene, tally: Tally, method: str, story: Story, forever: bool) -> int:
     for number in range(1, MOST):
+        tally.add()
         try:
             if not try_at(scene, method, story, number, forever):
                 return number
@@ -246,9 +249,10 @@ def sweep(scene: Scene, method: str, story: Story, forever: bool) -> int:
 
 @once_and_for_ever
 @pytest.mark.parametrize("method", [
-    pytest.param(name, marks=pytest.mark.fast if name in FAST else ()) for name in STORIES])
-def test_in_each_method(scene, method, forever):
-    number = sweep(scene, method, STORIES[method], forever)
+    pytest.param(name, marks=[getattr(pytest.mark, mark) for mark, names in MARKS.items()
+                              if name in names]) for name in STORIES])
+def test_in_each_method(scene, tally, method, forever):
+    number = sweep(scene, tally, method, STORIES[method], forever)
     assert number > 1 or method.startswith(("rpc.", "peers.inv")), "nothing has failed"
     scene.be_joined()
     token_works(scene)
@@ -260,22 +264,24 @@ def test_there_is_no_other_method(scene):
     assert {row["name"] for row in scene.call("rpc.discover")["methods"]} == set(STORIES)
 
 
+@pytest.mark.waits
 @once_and_for_ever
-def test_in_a_first_join(scene, forever):
-    assert sweep(scene, "workspace.join", REGISTER, forever) > 1
+def test_in_a_first_join(scene, tally, forever):
+    assert sweep(scene, tally, "workspace.join", REGISTER, forever) > 1
     has_a_token(scene)
     scene.join()
     token_works(scene)
 
 
 @once_and_for_ever
-def test_at_the_start(platform, daemon, forever):
+def test_at_the_start(platform, daemon, tally, forever):
     """Until it is ready; what else there was to fail, the methods show."""
     scout = platform.create("scout")
     daemon.add(scout)
     scarcity = Scarcity(daemon)
     ended = 0
     for number in range(1, MOST):
+        tally.add()
         before = len(daemon.log)
         scarcity.arm(number, forever)
         daemon.start(ready=False, env=scarcity.env)

@@ -83,13 +83,14 @@ def try_at(daemon, scarcity, friend, way, number, forever):
 @pytest.mark.parametrize("forever", [False, True], ids=["once", "for ever"])
 @pytest.mark.parametrize("way", [
     pytest.param(name, marks=pytest.mark.fast if name in FAST else ()) for name in WAYS])
-def test_in_a_call_to_a_peer(platform, daemon, friend, way, forever):
+def test_in_a_call_to_a_peer(platform, daemon, friend, tally, way, forever):
     daemon.configure(daemon={"log_level": "warning"})
     daemon.add(platform.create("scout"), **QUIET, peer_networks="127.0.0.0/8 ::1")
     scarcity = Scarcity(daemon)
     daemon.start(env=scarcity.env)
     daemon.wait_state("scout", "online")
     for number in range(1, MOST):
+        tally.add()
         try:
             if not try_at(daemon, scarcity, friend, way, number, forever):
                 break

@@ -5,8 +5,9 @@ and failing at it.
 What touches the disk is done by molecule-unpack, a few directories by the daemon itself. A story
 is told once under strace, which gives its points; then again for each of them, with a blow there:
 
-    the helper is killed          the daemon answers, cleans up, and goes on
+    the helper is killed          or one of its processes: the daemon answers, cleans up, goes on
     helper and daemon are killed  as by a loss of power; the next start cleans up
+    the daemon is killed          and the helper goes on without it, or beside the next one
     the call fails                for once, or from then on
 
 After each: what is installed is the old version or the new one, whole, or, where there was none,
@@ -16,193 +17,34 @@ what was asked for can be done then.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
-import shlex
-import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from harness import QUIET, Closed, Daemon, Failure, Platform, RpcError
-from strace import Call, Point, Strace
+from harness import Closed, Daemon, Platform, RpcError
+from pluginbench import FLUSHER, KEEPER, READER, STORIES, Bench, Story
+from strace import Point, Strace, deaths
+from tally import Tally
+from wire import wait_until
 
 pytestmark = [pytest.mark.dev_platform, pytest.mark.plain, pytest.mark.usefixtures("strace")]
 
-FILES = {"1": {"plugin.yaml": b"name: %b\nversion: 1\n", "a": b"one", "d/b.sh": b"#!/bin/sh\n"},
-         "2": {"plugin.yaml": b"name: %b\nversion: 2\n", "a": b"two", "e/c": b"more"}}
-LINE = re.compile(r"^(\w+)\((.*)$")
+PROCESSES = {KEEPER: "keeper", READER: "reader", FLUSHER: "flusher"}
+PARTS = [(name, task, KEEPER) for name, story in STORIES.items() for task in story.tasks
+         if name != "large"]
+# What they do depends on nothing but the archive.
+CHILDREN = [("install", "unpack", READER), ("large", "unpack", FLUSHER)]
 
 
-def wrapper(path: Path, real: str) -> None:
-    """A program in the helper's place: runs it as the file `how` says.
-
-    `how` has three lines: for which task, the options of strace, and a pid that dies with it.
-    """
-    path.write_text(f"""#!/bin/sh
-how={shlex.quote(str(path))}.how
-{{ read -r task; read -r options; read -r victim; }} <"$how"
-[ "$1" = "$task" ] || exec {shlex.quote(real)} "$@"
-# Once: what is done about it is not to be struck, too.
-echo none >"$how"
-strace -qq -y -o {shlex.quote(str(path))}.trace $options {shlex.quote(real)} "$@"
-status=$?
-[ -z "$victim" ] || [ "$status" -lt 128 ] || kill -9 "$victim"
-exit $status
-""")
-    path.chmod(0o755)
-
-
-class Bench:
-    """A daemon whose helpers can be struck, and plugins to do it with: one for each blow."""
-
-    def __init__(self, platform: Platform, daemon: Daemon):
-        self.platform, self.daemon = platform, daemon
-        self.program = daemon.dir / "helper"
-        wrapper(self.program, daemon.env["MOLECULE_UNPACK"])
-        daemon.env["MOLECULE_UNPACK"] = str(self.program)
-        daemon.configure(daemon={"log_level": "debug", "stop_timeout": "1s"})
-        self.scout = platform.create("scout")
-        daemon.add(self.scout, **QUIET)
-        self.n_plugins = 0
-        self.spare()
-        self.start()
-
-    def start(self) -> None:
-        self.daemon.start()
-        self.daemon.wait_state("scout", "online")
-
-    # ---- blows ----
-
-    def spare(self) -> None:
-        Path(f"{self.program}.how").write_text("none\n\n\n")
-
-    def strike(self, task: str, options: str, victim: int | str = "") -> None:
-        Path(f"{self.program}.how").write_text(f"{task}\n{options}\n{victim}\n")
-
-    def calls(self) -> list[Call]:
-        text = Path(f"{self.program}.trace").read_text()
-        found = [LINE.match(line) for line in text.splitlines()]
-        return [Call(match[1], match[2]) for match in found if match]
-
-    def wait_removal(self, since: int) -> None:
-        """Until what was retired is gone, or it was tried - or the daemon is killed for it."""
-        try:
-            self.daemon.wait_log(r"removed \.trash-|the next start tries again|Killed",
-                                 since=since)
-        except Failure:
-            if self.daemon.process and self.daemon.process.poll() is None:
-                raise
-
-    # ---- plugins ----
-
-    def publish(self, name: str, version: str) -> None:
-        self.platform.publish(name, {path: data.replace(b"%b", name.encode())
-                                     for path, data in FILES[version].items()})
-
-    def prepare(self, story: Story) -> str:
-        self.n_plugins += 1
-        name = f"plugin-{self.n_plugins:04}"
-        for version in story.before:
-            self.publish(name, version)
-            self.daemon.call("plugins.install", name=name)
-        self.publish(name, "2")
-        return name
-
-    def forget(self, name: str) -> None:
-        """Out of the way of those that come after it: helpers that end now, and what the daemon
-        does about orphans then, would meet with the next blow."""
-        shutil.rmtree(self.platform.plugins / name)
-        since = len(self.daemon.log)
-        try:
-            self.daemon.call("plugins.remove", name=name)
-        except RpcError as error:
-            assert error.kind == "not_found", repr(error)
-        else:
-            self.wait_removal(since)
-
-    def place(self, name: str) -> Path:
-        return self.daemon.place(self.scout) / name
-
-    def found(self, name: str) -> str:
-        """The version that is there, by what is in its files; "": none. Never a mix."""
-        current = self.place(name) / "current"
-        if not current.is_symlink():
-            return ""
-        tree = current / "tree"
-        there = {path.relative_to(tree).as_posix(): path.read_bytes()
-                 for path in tree.rglob("*") if path.is_file()}
-        for version, files in FILES.items():
-            if there == {path: data.replace(b"%b", name.encode())
-                         for path, data in files.items()}:
-                return version
-        raise AssertionError(f"{name} is a mix: {sorted(there)}")
-
-    def row(self, name: str) -> dict[str, Any]:
-        rows = self.daemon.call("plugins.list")["plugins"]
-        return next((row for row in rows if row["name"] == name), {})
-
-    def check(self, name: str, allowed: set[str]) -> None:
-        """What is on disk is what the daemon says that it is."""
-        found, row = self.found(name), self.row(name)
-        assert found in allowed, f"{found!r} is none of {allowed}"
-        assert row.get("version", "") == found, f"{found!r} is listed as {row}"
-        if not found:
-            return
-        assert self.daemon.call("plugins.verify", name=name)["ok"]
-        # A record that names a version before this one names one that is there.
-        if row["previous"]:
-            self.daemon.call("plugins.rollback", name=name)
-            assert self.found(name) == row["previous"]["version"]
-            self.daemon.call("plugins.rollback", name=name)
-            assert self.found(name) == found
-
-    def check_tidy(self) -> None:
-        """After a start: nothing but what is installed, and the versions before."""
-        rows = {row["name"]: row for row in self.daemon.call("plugins.list")["plugins"]}
-        place = self.daemon.place(self.scout)
-        assert {path.name for path in place.iterdir()} == set(rows)
-        for name, row in rows.items():
-            assert {path.name for path in (place / name).iterdir()} == {"current", "versions"}
-            versions = [path.name for path in (place / name / "versions").iterdir()]
-            assert len(versions) == (2 if row["previous"] else 1), (name, versions)
-            for version in versions:
-                inside = {path.name for path in (place / name / "versions" / version).iterdir()}
-                assert inside == {"tree", "files", "record.json"}, (name, version, inside)
-
-
-@dataclasses.dataclass(frozen=True)
-class Story:
-    """What is there before, what is done, and what may be there after it: done, or not."""
-
-    before: str
-    act: Callable[[Daemon, str], Any]
-    done: str
-    undone: str
-    tasks: tuple[str, ...]      # of the helper, in order
-
-
-def do(method: str) -> Callable[[Daemon, str], Any]:
-    return lambda daemon, name: daemon.call(f"plugins.{method}", name=name)
-
-
-STORIES = {
-    "install": Story("", do("install"), "2", "", ("unpack", "activate")),
-    "replace": Story("1", do("install"), "2", "1", ("unpack", "activate")),
-    "roll back": Story("21", do("rollback"), "2", "1", ("activate",)),
-    "remove": Story("1", do("remove"), "", "1", ("retire", "remove")),
-}
-PARTS = [(name, task) for name, story in STORIES.items() for task in story.tasks]
-
-
-def parts(*fast: tuple[str, str]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("name, task", [
-        pytest.param(name, task, marks=pytest.mark.fast if (name, task) in fast else ())
-        for name, task in PARTS], ids=lambda value: value.replace(" ", "_"))
+def parts(among: list[tuple[str, str, int]], *fast: tuple[str, str]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("name, task, who", [
+        pytest.param(name, task, who, marks=pytest.mark.fast if (name, task) in fast else (),
+                     id=f"{name}-{task}-{PROCESSES[who]}".replace(" ", "_"))
+        for name, task, who in among])
 
 
 @pytest.fixture
@@ -216,26 +58,29 @@ SKIPPED = {"execve", "exit_group", "brk", "mmap", "munmap", "mprotect", "rt_siga
            "rt_sigprocmask", "prctl", "seccomp", "arch_prctl"}
 
 
-def points(bench: Bench, story: Story, task: str) -> list[Point]:
-    """All calls of the helper from where it has put up its sandbox: what comes before touches
-    nothing."""
+def points(bench: Bench, story: Story, task: str, who: int = KEEPER) -> list[Point]:
+    """All calls of one of the helper's processes from where it does something of its own: from
+    where it makes others, or has put up its sandbox; or the first one on, if it is made itself."""
     name = bench.prepare(story)
-    bench.strike(task, "-e trace=all")
+    bench.strike(task, "-e trace=all", who=who)
     since = len(bench.daemon.log)
     story.act(bench.daemon, name)
     if task == "remove":
         bench.daemon.wait_log(r"removed \.trash-", since=since)
     assert bench.found(name) == story.done
     calls = bench.calls()
-    begin = max(i for i, call in enumerate(calls) if call.name == "seccomp"
-                or (call.name == "prctl" and "PR_SET_SECCOMP" in call.rest))
+    begin = 0
+    if who == KEEPER:
+        begin = next((i for i, call in enumerate(calls) if call.name == "pipe2"), 0) or max(
+            i + 1 for i, call in enumerate(calls) if call.name == "seccomp"
+            or (call.name == "prctl" and "PR_SET_SECCOMP" in call.rest))
     numbers: dict[str, int] = {}
     found = []
     for i, call in enumerate(calls):
         numbers[call.name] = numbers.get(call.name, 0) + 1
-        if i > begin and call.name not in SKIPPED:
+        if i >= begin and call.name not in SKIPPED:
             found.append(Point(call.name, numbers[call.name], call.rest))
-    assert len(found) > 5, calls
+    assert {KEEPER: "write", READER: "write", FLUSHER: "syncfs"}[who] in [point.name for point in found]
     bench.forget(name)
     return found
 
@@ -252,12 +97,14 @@ class Blows:
     """How many have fallen: what comes through a pipe comes in more pieces or in fewer, so that
     some of the last calls of a story may not be there the next time."""
 
-    def __init__(self, bench: Bench, sign: str):
-        self.bench, self.sign = bench, sign
+    def __init__(self, bench: Bench, tally: Tally):
+        self.bench, self.tally = bench, tally
         self.struck = self.missed = 0
 
-    def fell(self) -> bool:
-        fell = self.sign in Path(f"{self.bench.program}.trace").read_text()
+    def fell(self, point: Point) -> bool:
+        """Whether it has come to that call."""
+        fell = [call.name for call in self.bench.calls()].count(point.name) >= point.number
+        self.tally.add()
         self.struck += fell
         self.missed += not fell
         return fell
@@ -279,11 +126,11 @@ def blame(point: Point, what: str, why: Exception) -> AssertionError:
     return AssertionError(f"{what} at {point}: {why!r}")
 
 
-@parts(("install", "activate"), ("replace", "activate"), ("remove", "retire"))
-def test_power_fails_at_each_call(bench, name, task):
+@parts(PARTS, ("install", "activate"), ("replace", "activate"), ("remove", "retire"))
+def test_power_fails_at_each_call(bench, tally, name, task, who):
     """The helper and the daemon are killed at once."""
-    story, blows = STORIES[name], Blows(bench, "killed by SIGKILL")
-    for point in points(bench, story, task):
+    story, blows = STORIES[name], Blows(bench, tally)
+    for point in deaths(points(bench, story, task)):
         plugin = bench.prepare(story)
         bench.strike(task, f"-e trace={point.name} -e {point.inject('signal=SIGKILL')}",
                      bench.daemon.pid)
@@ -291,7 +138,7 @@ def test_power_fails_at_each_call(bench, name, task):
         error = tell(bench, story, plugin)
         if task == "remove" and error is None:
             bench.wait_removal(since)
-        if blows.fell():
+        if blows.fell(point):
             assert bench.daemon.wait_exit() == -signal.SIGKILL, str(point)
         else:
             bench.daemon.stop()
@@ -307,19 +154,24 @@ def test_power_fails_at_each_call(bench, name, task):
     blows.check()
 
 
-@parts(("replace", "unpack"))
-def test_the_helper_is_killed_at_each_call(bench, name, task):
-    story, blows = STORIES[name], Blows(bench, "killed by SIGKILL")
-    for point in points(bench, story, task):
+@parts(PARTS + CHILDREN, ("replace", "unpack"))
+def test_the_helper_is_killed_at_each_call(bench, tally, name, task, who):
+    """All of it, or only who reads or flushes: that is then the keeper's to hear of."""
+    story, blows = STORIES[name], Blows(bench, tally)
+    found = points(bench, story, task, who)
+    for point in found if who != KEEPER else deaths(found):
         plugin = bench.prepare(story)
-        bench.strike(task, f"-e trace={point.name} -e {point.inject('signal=SIGKILL')}")
+        bench.strike(task, f"-e trace={point.name} -e {point.inject('signal=SIGKILL')}", who=who)
         since = len(bench.daemon.log)
         error = tell(bench, story, plugin)
         if task == "remove":
             bench.wait_removal(since)
-        blows.fell()
+        fell = blows.fell(point)
         try:
             assert not isinstance(error, Closed), "the daemon has ended"
+            # Nothing but time depends on the flusher; and all on the reader, but not its last call.
+            assert not (who == FLUSHER and error), repr(error)
+            assert not (who == READER and fell and point != found[-1]) or error
             bench.check(plugin, {story.done} if error is None else {story.done, story.undone})
             finish(bench, story, plugin)
         except Exception as why:
@@ -329,6 +181,57 @@ def test_the_helper_is_killed_at_each_call(bench, name, task):
     bench.check_tidy()
 
 
+def helper_below(parent: int) -> int:
+    """0: there is none."""
+    for task in Path(f"/proc/{parent}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            if Path(f"/proc/{child}/comm").read_text() == "molecule-unpack\n":
+                return child
+            if found := helper_below(child):
+                return found
+    return 0
+
+
+def is_gone(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["without_a_daemon", "beside_the_next"])
+@parts([part for part in PARTS if part[0] in ("replace", "remove")])
+def test_the_daemon_is_killed_and_the_helper_goes_on(bench, tally, name, task, who, beside):
+    """From each of its calls that change something."""
+    story = STORIES[name]
+    for point in deaths(points(bench, story, task)):
+        plugin = bench.prepare(story)
+        bench.strike(task, f"-e trace={point.name} -e {point.inject('signal=SIGSTOP')}")
+        client, pid = bench.daemon.connect(), bench.daemon.pid
+        client.send(f"plugins.{story.method}", name=plugin)
+        wait_until(bench.stands_still, f"the helper is at {point}")
+        helper = helper_below(pid)
+        try:
+            bench.daemon.kill(children=True)
+            bench.spare()
+            if beside:
+                bench.start()
+                asked = bench.daemon.connect()
+                number = asked.send("plugins.list")
+            os.kill(helper, signal.SIGCONT)
+            wait_until(lambda: is_gone(helper), "the helper has ended")
+            if beside:
+                assert asked.answer(number)["plugins"] is not None
+                bench.daemon.stop()
+            bench.start()
+            tally.add()
+            bench.check(plugin, {story.done, story.undone})
+            bench.check_tidy()
+            finish(bench, story, plugin)
+        except Exception as why:
+            raise blame(point, "the daemon killed", why) from why
+        finally:
+            if not is_gone(helper):
+                os.kill(helper, signal.SIGKILL)
+
+
 # What can come of which call: not every errno of every call.
 ERRORS = {"openat2": {"EIO", "ENOSPC", "EMFILE"}, "mkdirat": {"EIO", "ENOSPC", "EDQUOT"},
           "write": {"EIO", "ENOSPC", "EDQUOT", "EINTR"}, "fsync": {"EIO", "ENOSPC", "EINTR"},
@@ -336,21 +239,24 @@ ERRORS = {"openat2": {"EIO", "ENOSPC", "EMFILE"}, "mkdirat": {"EIO", "ENOSPC", "
           "renameat2": {"EIO", "ENOSPC"}, "symlinkat": {"EIO", "ENOSPC", "EDQUOT"},
           "unlinkat": {"EIO"}, "fchmod": {"EIO"}, "utimensat": {"EIO"}, "flock": {"EINTR"},
           "read": {"EIO", "EINTR"}, "getdents64": {"EIO"}, "newfstatat": {"EIO"},
-          "fstat": {"EIO"}, "readlinkat": {"EIO"}, "close": {"EIO", "EINTR"}}
+          "fstat": {"EIO"}, "readlinkat": {"EIO"}, "close": {"EIO", "EINTR"},
+          "pipe2": {"EMFILE"}, "clone": {"EAGAIN", "ENOMEM"}, "dup2": {"EMFILE"},
+          "openat": {"EIO", "EMFILE"}}
 # Such as it says nothing about: it goes on, or the plugin is as if that had not been tried.
 KINDS = {"internal", "unavailable", "integrity", "too_large", "config", "not_found"}
 
 
-def fail_at(bench: Bench, story: Story, task: str, point: Point, fault: str,
+def fail_at(bench: Bench, story: Story, task: str, who: int, point: Point, fault: str,
             blows: Blows) -> None:
     plugin = bench.prepare(story)
-    bench.strike(task, f"-e trace={point.name} -e {fault}")
+    bench.strike(task, f"-e trace={point.name} -e {fault}", who=who)
     since = len(bench.daemon.log)
     error = tell(bench, story, plugin)
     if task == "remove":
         bench.wait_removal(since)
-    blows.fell()
+    blows.fell(point)
     assert not isinstance(error, Closed), "the daemon has ended"
+    assert not (who == FLUSHER and error), repr(error)
     if error:
         assert error.kind in KINDS, repr(error)
         assert re.match(r"cannot .+: .+", error.text), error.text
@@ -358,14 +264,16 @@ def fail_at(bench: Bench, story: Story, task: str, point: Point, fault: str,
     finish(bench, story, plugin)
 
 
-def errors(bench: Bench, name: str, task: str, until: int, among: set[str] | None = None) -> None:
-    story, blows = STORIES[name], Blows(bench, "(INJECTED")
-    for point in points(bench, story, task):
+def errors(bench: Bench, tally: Tally, part: tuple[str, str, int], until: int,
+           among: set[str] | None = None) -> None:
+    name, task, who = part
+    story, blows = STORIES[name], Blows(bench, tally)
+    for point in points(bench, story, task, who):
         for errno in sorted(ERRORS.get(point.name, set())):
             if among and errno not in among:
                 continue
             try:
-                fail_at(bench, story, task, point, point.inject(f"error={errno}", until), blows)
+                fail_at(bench, story, task, who, point, point.inject(f"error={errno}", until), blows)
             except Exception as why:
                 raise blame(point, errno, why) from why
     blows.check()
@@ -373,19 +281,20 @@ def errors(bench: Bench, name: str, task: str, until: int, among: set[str] | Non
     bench.check_tidy()
 
 
-@parts()
-def test_an_error_at_each_call(bench, name, task):
-    errors(bench, name, task, 0)
+@parts(PARTS + CHILDREN)
+def test_an_error_at_each_call(bench, tally, name, task, who):
+    """A full disk is below."""
+    errors(bench, tally, (name, task, who), 0, {"EIO", "EINTR", "EDQUOT", "EMFILE", "EAGAIN", "ENOMEM"})
 
 
-@parts()
-def test_an_error_from_each_call_on(bench, name, task):
-    errors(bench, name, task, -1, {"EIO", "ENOSPC", "EMFILE"})
+@parts(PARTS + CHILDREN)
+def test_an_error_from_each_call_on(bench, tally, name, task, who):
+    errors(bench, tally, (name, task, who), -1, {"EIO", "ENOSPC", "EMFILE"})
 
 
-@parts(("replace", "activate"), ("remove", "retire"))
-def test_a_full_disk_at_each_call(bench, name, task):
-    errors(bench, name, task, 0, {"ENOSPC"})
+@parts(PARTS, ("replace", "activate"), ("remove", "retire"))
+def test_a_full_disk_at_each_call(bench, tally, name, task, who):
+    errors(bench, tally, (name, task, who), 0, {"ENOSPC"})
 
 
 # ---- the daemon's own calls ----
@@ -405,17 +314,20 @@ def struck(bench: Bench, story: Story, plugin: str, fault: str) -> RpcError | Cl
         return tell(bench, story, plugin)
 
 
+OWN_STORIES = [name for name in STORIES if name != "large"]
 OWN = {"mkdirat": ["EIO", "ENOSPC"], "openat": ["EIO", "EMFILE"], "fchmod": ["EIO"],
-       "newfstatat": ["EIO"], "readlinkat": ["EIO"], "unlinkat": ["EIO"], "fstat": ["EIO"]}
+       "newfstatat": ["EIO"], "readlinkat": ["EIO"], "unlinkat": ["EIO"], "fstat": ["EIO"],
+       "fcntl": ["EMFILE"]}
 
 
 @pytest.mark.fast
-@pytest.mark.parametrize("name", STORIES)
-def test_the_daemon_is_killed_at_each_call_of_its_own(bench, name):
+@pytest.mark.parametrize("name", OWN_STORIES)
+def test_the_daemon_is_killed_at_each_call_of_its_own(bench, tally, name):
     story = STORIES[name]
     for point in own_points(bench, story):
         plugin = bench.prepare(story)
         error = struck(bench, story, plugin, point.inject("signal=SIGKILL"))
+        tally.add()
         if bench.daemon.process and bench.daemon.process.poll() is None and error is None:
             # It comes after the answer, if it comes.
             bench.daemon.kill()
@@ -429,13 +341,14 @@ def test_the_daemon_is_killed_at_each_call_of_its_own(bench, name):
             raise blame(point, "killed", why) from why
 
 
-@pytest.mark.parametrize("name", STORIES)
-def test_an_error_at_each_call_of_the_daemons_own(bench, name):
+@pytest.mark.parametrize("name", OWN_STORIES)
+def test_an_error_at_each_call_of_the_daemons_own(bench, tally, name):
     story = STORIES[name]
     for point in own_points(bench, story):
         for errno in OWN.get(point.name, []):
             plugin = bench.prepare(story)
             error = struck(bench, story, plugin, point.inject(f"error={errno}"))
+            tally.add()
             try:
                 assert not isinstance(error, Closed), "the daemon has ended"
                 bench.check(plugin, {story.done} if error is None else {story.done, story.undone})

@@ -21,7 +21,8 @@ from typing import Any
 import pytest
 
 from harness import QUIET, Closed, Daemon, Platform, RpcError, Workspace
-from strace import Point, Strace
+from strace import Point, Strace, deaths
+from tally import Tally
 
 pytestmark = [pytest.mark.dev_platform, pytest.mark.plain, pytest.mark.usefixtures("strace")]
 
@@ -200,11 +201,12 @@ def every_story(*fast: str):
 
 
 @every_story("register", "rotate")
-def test_killed_at_each_call(stage):
-    for point in stage.points():
+def test_killed_at_each_call(stage, tally):
+    for point in deaths(stage.points()):
         scene = stage.set()
         strace, error = stage.tell(scene, point.inject("signal=SIGKILL"))
         assert stage.daemon.wait_exit() == -signal.SIGKILL, str(point)
+        tally.add()
         last = strace.calls()[-1]
         assert last.name == point.name and last.touches(stage.daemon.state), f"{point} is {last}"
         try:
@@ -241,9 +243,10 @@ def fail_at(stage: Stage, point: Point, errno: str, until: int) -> None:
     stage.finish(scene, error is None)
 
 
-def sweep(stage: Stage, until: int, among: set[str] | None = None) -> None:
+def sweep(stage: Stage, tally: Tally, until: int, among: set[str] | None = None) -> None:
     for point in stage.points():
         for errno in errors_of(point, among):
+            tally.add()
             try:
                 fail_at(stage, point, errno, until)
             except Exception as why:
@@ -251,24 +254,24 @@ def sweep(stage: Stage, until: int, among: set[str] | None = None) -> None:
 
 
 @every_story()
-def test_an_error_at_each_call(stage):
-    sweep(stage, 0)
+def test_an_error_at_each_call(stage, tally):
+    sweep(stage, tally, 0)
 
 
 @every_story()
-def test_an_error_from_each_call_on(stage):
-    sweep(stage, -1, {"EIO", "ENOSPC", "EDQUOT", "EMFILE"})
+def test_an_error_from_each_call_on(stage, tally):
+    sweep(stage, tally, -1, {"EIO", "ENOSPC", "EDQUOT", "EMFILE"})
 
 
 @every_story()
-def test_interrupted_at_each_call_and_those_after_it(stage):
-    sweep(stage, 3, {"EINTR"})
+def test_interrupted_at_each_call_and_those_after_it(stage, tally):
+    sweep(stage, tally, 3, {"EINTR"})
 
 
 @pytest.mark.fast
 @pytest.mark.parametrize("stage", ["rotate"], indirect=True)
-def test_a_full_disk_at_each_call(stage):
-    sweep(stage, 0, {"ENOSPC"})
+def test_a_full_disk_at_each_call(stage, tally):
+    sweep(stage, tally, 0, {"ENOSPC"})
 
 
 # ---- the start ----
@@ -327,8 +330,9 @@ def comes_up(platform, daemon, scout):
     daemon.check_state_dir()
 
 
-def test_killed_at_each_call_of_the_first_start(platform, daemon, starter):
-    for point in points_of_start(daemon, starter):
+def test_killed_at_each_call_of_the_first_start(platform, daemon, starter, tally):
+    for point in deaths(points_of_start(daemon, starter)):
+        tally.add()
         scout, trace, status = start_until(daemon, starter, point.inject("signal=SIGKILL"),
                                            lambda trace, status: status == -signal.SIGKILL)
         try:
@@ -338,9 +342,10 @@ def test_killed_at_each_call_of_the_first_start(platform, daemon, starter):
 
 
 @pytest.mark.parametrize("until", [0, -1], ids=["once", "for ever"])
-def test_an_error_at_each_call_of_the_first_start(platform, daemon, starter, until):
+def test_an_error_at_each_call_of_the_first_start(platform, daemon, starter, tally, until):
     for point in points_of_start(daemon, starter):
         for errno in errors_of(point, None if until == 0 else {"EIO", "ENOSPC", "EMFILE"}):
+            tally.add()
             before = len(daemon.log)
             scout, trace, status = start_until(daemon, starter, point.inject(f"error={errno}", until),
                                                lambda trace, status: trace.hit())

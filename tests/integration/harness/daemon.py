@@ -157,10 +157,10 @@ class Daemon:
         self.signal(number)
         assert self.wait_exit() == status, self.failure(f"it should have ended with {status}")
 
-    def kill(self) -> None:
-        """kill -9."""
+    def kill(self, children: bool = False) -> None:
+        """kill -9. children: some of them live on, and have its log open."""
         self.signal(signal.SIGKILL)
-        self.wait_exit()
+        self.wait_exit(children=children)
 
     def restart(self) -> None:
         self.stop()
@@ -170,7 +170,7 @@ class Daemon:
         assert self.process, "it does not run"
         self.process.send_signal(number)
 
-    def wait_exit(self, timeout: float = PATIENCE_S) -> int:
+    def wait_exit(self, timeout: float = PATIENCE_S, children: bool = False) -> int:
         """Until it ends by itself: the exit status."""
         assert self.process and self._reader, "it does not run"
         try:
@@ -179,6 +179,8 @@ class Daemon:
             raise self.failure(f"it still runs after {timeout} s") from None
         self.disconnect()
         self.process = None
+        if children:
+            return status
         self._reader.join(timeout)
         if self._reader.is_alive():
             raise self.failure(f"it has ended, but what it has started has its log open"

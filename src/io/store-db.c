@@ -252,12 +252,16 @@ int store_db_commit(struct store_db *db, struct error *err)
 	return r;
 }
 
+/*
+ * That it cannot be looked at does not say that it is gone: what was committed is
+ * there then, and to refuse it would be to do what was refused.
+ */
 static bool has_name(const struct store_db *db, const char *name, struct store_file *file)
 {
 	struct stat st;
 
 	if (fstatat(db->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT && !file->ino;
+		return errno != ENOENT || !file->ino;
 
 	if (!file->ino)
 		*file = (struct store_file){ st.st_dev, st.st_ino };

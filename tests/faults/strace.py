@@ -122,7 +122,12 @@ class Strace:
                 self._process.wait(DEATH_S)
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-        self._process.wait()
+        try:
+            self._process.wait(DEATH_S)
+        except subprocess.TimeoutExpired:
+            # It waits for a thread that is dead, and keeps the daemon from being gone.
+            self._process.kill()
+            self._process.wait()
         self._process.stderr.close()
 
     def _is_dying(self) -> bool:

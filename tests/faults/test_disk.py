@@ -19,7 +19,7 @@ import pytest
 
 from harness import QUIET, RpcError, build_dir, tar
 from harness.unpacker import Who, Yard, wait_for
-from wire import Wire, rss_kib, wait_until
+from wire import Wire, is_answered, rss_kib, wait_until
 
 URL = "http://localhost:9/a2a"
 FLUSHER_BYTES = 8 << 20     # after so many the helper begins to bring them to the disk
@@ -296,7 +296,7 @@ def runs_with(daemon, **how):
 
 
 def serves_and_counts(daemon, process):
-    wait_until(lambda: daemon.socket.exists(), "it listens")
+    wait_until(lambda: is_answered(daemon.socket), "it listens")
     with Wire(daemon.socket) as wire:
         for number in range(50):
             wire.send(b'{"jsonrpc":"2.0","id":%d,"method":"daemon.reload"}' % number)

@@ -43,6 +43,8 @@ else
 	helper=$!
 	until [ -s "$pid" ]; do kill -0 $helper || exit; sleep 0.002; done
 	read -r child <"$pid"
+	# Told to go on before it stands still, it would stand still for ever.
+	until grep -q "^State:.T" /proc/$child/status; do sleep 0.002; done
 	strace -qq -y -o {path}.trace $options -p "$child" >/dev/null &
 	until grep -q "^TracerPid:.*[1-9]" /proc/$child/status; do sleep 0.002; done
 	kill -CONT "$child"

@@ -27,7 +27,7 @@ import pytest
 
 from harness import Closed, Daemon, Platform, RpcError
 from pluginbench import FLUSHER, KEEPER, READER, STORIES, Bench, Story
-from strace import Point, Strace, deaths
+from strace import Call, Point, Strace, deaths
 from tally import Tally
 from wire import wait_until
 
@@ -58,9 +58,8 @@ SKIPPED = {"execve", "exit_group", "brk", "mmap", "munmap", "mprotect", "rt_siga
            "rt_sigprocmask", "prctl", "seccomp", "arch_prctl"}
 
 
-def points(bench: Bench, story: Story, task: str, who: int = KEEPER) -> list[Point]:
-    """All calls of one of the helper's processes from where it does something of its own: from
-    where it makes others, or has put up its sandbox; or the first one on, if it is made itself."""
+def record(bench: Bench, story: Story, task: str, who: int) -> list[Call]:
+    """What one of the helper's processes calls when nothing fails."""
     name = bench.prepare(story)
     bench.strike(task, "-e trace=all", who=who)
     since = len(bench.daemon.log)
@@ -68,7 +67,23 @@ def points(bench: Bench, story: Story, task: str, who: int = KEEPER) -> list[Poi
     if task == "remove":
         bench.daemon.wait_log(r"removed \.trash-", since=since)
     assert bench.found(name) == story.done
-    calls = bench.calls()
+    bench.forget(name)
+    return bench.calls()
+
+
+DOES = {KEEPER: "write", READER: "write", FLUSHER: "syncfs"}
+
+
+def points(bench: Bench, story: Story, task: str, who: int = KEEPER) -> list[Point]:
+    """All calls of one of the helper's processes from where it does something of its own: from
+    where it makes others, or has put up its sandbox; or the first one on, if it is made itself."""
+    # The flusher is ended when all is done, and may not have come to anything yet.
+    for _ in range(10):
+        calls = record(bench, story, task, who)
+        if DOES[who] in [call.name for call in calls]:
+            break
+    else:
+        raise AssertionError(f"no {DOES[who]} in {calls}")
     begin = 0
     if who == KEEPER:
         begin = next((i for i, call in enumerate(calls) if call.name == "pipe2"), 0) or max(
@@ -80,8 +95,6 @@ def points(bench: Bench, story: Story, task: str, who: int = KEEPER) -> list[Poi
         numbers[call.name] = numbers.get(call.name, 0) + 1
         if i >= begin and call.name not in SKIPPED:
             found.append(Point(call.name, numbers[call.name], call.rest))
-    assert {KEEPER: "write", READER: "write", FLUSHER: "syncfs"}[who] in [point.name for point in found]
-    bench.forget(name)
     return found
 
 

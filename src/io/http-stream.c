@@ -10,6 +10,10 @@
 
 #include "io/http-transfer.h"
 
+/* Fewer bytes than this, in so long, when nobody but the sender was waited for. */
+#define PACE_MIN 32768
+#define PACE_MS 30000
+
 static void http_stream_on_flow(struct loop_work *work)
 {
 	struct http_transfer *transfer = container_of(work, struct http_transfer, stream.flow);
@@ -42,7 +46,7 @@ static void http_stream_on_pace(struct timer *timer)
 	struct http_stream *stream = &transfer->stream;
 
 	if (!stream->waited && !stream->ended &&
-	    stream->received - stream->received_by_then < HTTP_STREAM_PACE_MIN) {
+	    stream->received - stream->received_by_then < PACE_MIN) {
 		http_transfer_judge(transfer, HTTP_TIMED_OUT, "the body comes too slowly");
 		timer_start(&transfer->deadline, 0);
 		return;
@@ -50,7 +54,7 @@ static void http_stream_on_pace(struct timer *timer)
 
 	stream->waited = stream->stalled;
 	stream->received_by_then = stream->received;
-	timer_start(timer, HTTP_STREAM_PACE_MS);
+	timer_start(timer, stream->pace_ms);
 }
 
 void http_stream_init(struct http_stream *stream)
@@ -65,10 +69,11 @@ void http_stream_fini(struct http_stream *stream)
 	loop_work_cancel(&stream->flow);
 }
 
-void http_stream_prepare(struct http_transfer *transfer, http_body_fn on_body, size_t max)
+void http_stream_prepare(struct http_transfer *transfer, const struct http_spec *spec)
 {
-	transfer->stream.on_body = on_body;
-	transfer->stream.max = max;
+	transfer->stream.on_body = spec->on_body;
+	transfer->stream.max = spec->max_body;
+	transfer->stream.pace_ms = spec->pace_ms ? spec->pace_ms : PACE_MS;
 }
 
 size_t http_stream_receive(struct http_transfer *transfer, const char *bytes, size_t len)
@@ -93,7 +98,7 @@ size_t http_stream_receive(struct http_transfer *transfer, const char *bytes, si
 
 	if (!stream->received) {
 		timer_init(&stream->pace, loop, http_stream_on_pace);
-		timer_start(&stream->pace, HTTP_STREAM_PACE_MS);
+		timer_start(&stream->pace, stream->pace_ms);
 	}
 	stream->received += len;
 	if (!stream->stalled)

@@ -17,10 +17,6 @@
 
 #define HTTP_STREAM_WINDOW 65536 /* bytes that wait to be taken */
 
-/* Fewer bytes than this, in so long, when nobody but the sender was waited for. */
-#define HTTP_STREAM_PACE_MIN 32768
-#define HTTP_STREAM_PACE_MS 30000
-
 struct http_transfer;
 
 struct http_stream {
@@ -31,6 +27,7 @@ struct http_stream {
 	bool ended;   /* all is here, curl has let go: only what waits is to be taken yet */
 	struct loop_work flow;
 	struct timer pace;
+	int64_t pace_ms;
 	uint64_t received_by_then;                         /* when the pace was last looked at */
 	bool waited;                                       /* for us, since then */
 	void (*on_flowed)(struct http_transfer *transfer); /* the owner's: all was taken */
@@ -39,7 +36,7 @@ struct http_stream {
 void http_stream_init(struct http_stream *stream);
 void http_stream_fini(struct http_stream *stream);
 
-void http_stream_prepare(struct http_transfer *transfer, http_body_fn on_body, size_t max);
+void http_stream_prepare(struct http_transfer *transfer, const struct http_spec *spec);
 /* From inside curl, as its write callback. */
 size_t http_stream_receive(struct http_transfer *transfer, const char *bytes, size_t len);
 void http_stream_resume(struct http_transfer *transfer);

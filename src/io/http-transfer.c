@@ -557,7 +557,7 @@ int http_transfer_prepare(struct http_transfer *transfer, const struct http_spec
 	transfer->takes_unframed = spec->takes_unframed;
 	transfer->max_body = spec->max_body;
 	if (spec->on_body) {
-		http_stream_prepare(transfer, spec->on_body, spec->max_body);
+		http_stream_prepare(transfer, spec);
 		transfer->max_body = HTTP_STREAM_ERROR_MAX;
 	}
 	/* One more, for a NUL behind it. */

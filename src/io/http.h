@@ -74,6 +74,7 @@ struct http_spec {
 	http_body_fn on_body;       /* NULL: the body of any reply comes whole, to on_done */
 	int64_t timeout_ms;         /* for all of it, from now */
 	int64_t connect_timeout_ms; /* 0: as timeout_ms */
+	int64_t pace_ms;            /* of a body that goes to on_body, 32 KiB; 0: 30 s */
 	const char *ca_file;        /* trusted instead of the system's; NULL: those */
 	const char *proxy;          /* NULL: none */
 	bool allow_http;

@@ -12,15 +12,6 @@
 #define BODY_HEAD \
 	"HTTP/1.1 200 OK\r\nContent-Type: application/gzip\r\nX-Plugin-Source: local://x\r\n"
 
-void __real_timer_start(struct timer *timer, int64_t after_ms);
-void __wrap_timer_start(struct timer *timer, int64_t after_ms);
-
-/* A test does not wait for half a minute. */
-void __wrap_timer_start(struct timer *timer, int64_t after_ms)
-{
-	__real_timer_start(timer, after_ms == HTTP_STREAM_PACE_MS ? 200 : after_ms);
-}
-
 struct sink {
 	struct http_request request;
 	struct timer resume;
@@ -107,6 +98,7 @@ static struct http_spec stream_spec(const struct server *server)
 
 	spec.max_body = LARGE;
 	spec.on_body = on_body;
+	spec.pace_ms = 200;
 	return spec;
 }
 
@@ -172,7 +164,7 @@ TEST(who_takes_nothing_stops_the_sender)
 	/* Until the socket buffers are full. */
 	do {
 		before = server.n_sent;
-		__real_timer_start(&sink.resume, 50);
+		timer_start(&sink.resume, 50);
 		while (timer_is_running(&sink.resume))
 			turn();
 	} while (server.n_sent > before || !sink.n_refused);

@@ -231,13 +231,18 @@ libc = ctypes.CDLL(None, use_errno=True)
 def own_mounts(as_root):
     """What this thread and its children mount is gone with the test."""
     home, cwd = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC), os.getcwd()
+    root = os.open("/", os.O_PATH | os.O_CLOEXEC)
     if libc.unshare(CLONE_NEWNS) < 0:
         pytest.skip("there cannot be a mount namespace here")
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
     yield
     assert libc.setns(home, CLONE_NEWNS) == 0
-    os.close(home)
+    # That leads to the namespace's own root, which is not ours below a chroot.
+    os.fchdir(root)
+    os.chroot(".")
     os.chdir(cwd)
+    os.close(home)
+    os.close(root)
 
 
 def sleeps_without_work(pid):

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import resource
+import signal
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,8 @@ def test_who_leaves_gives_it_up(platform, daemon, scout, how):
     assert install(daemon)["version"] == "2"
 
 
-@pytest.mark.parametrize("number", [9, 11, 15])
+# The last is what a forbidden system call earns, and the sanitizers take no interest in it.
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSYS])
 def test_a_helper_that_dies_takes_nothing_with_it(platform, daemon, scout, number):
     platform.publish("demo", {"a": "1"})
     install(daemon)
@@ -94,7 +96,7 @@ def test_a_helper_that_dies_takes_nothing_with_it(platform, daemon, scout, numbe
     os.kill(helper, number)
     with pytest.raises(RpcError) as caught:
         daemon.client.answer(waiting)
-    assert caught.value.kind == "internal" and f"signal {number}" in caught.value.text
+    assert caught.value.kind == "internal" and f"signal {int(number)}" in caught.value.text
     hang.remove()
     assert content(tree_of(daemon, scout)) == before
     daemon.wait_log("removed demo/versions/")

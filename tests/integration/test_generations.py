@@ -6,6 +6,7 @@ import json
 import pytest
 
 from harness import Platform
+from harness.unpacker import wait_for
 
 pytestmark = pytest.mark.dev_platform
 
@@ -36,7 +37,9 @@ def features(daemon, scout, state="online"):
     """Once the probe has been answered, which follows the join."""
     daemon.wait_state("scout", state)
     scout.platform.dev.wait(scout, endpoint="activity")
-    return daemon.refresh("scout")["features"]
+    # The question has come; its answer may still be on the way.
+    wait_for(lambda: daemon.refresh("scout")["features"]["probed"])
+    return daemon.status("scout")["features"]
 
 
 @pytest.mark.smoke
